@@ -1,0 +1,90 @@
+"""Where in the learner's code something happened.
+
+A place is shown to people and compared to the letter, so its label must be the
+same on every machine: a path below the current directory, a path inside a
+package, or ``cell [3]``; never an absolute path, a process number or a hash.
+"""
+
+import functools
+import linecache
+import os
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+__all__ = ["Place", "learner_frame", "is_library", "label_of", "namers", "place_of", "source_of"]
+
+namers: list[Callable[[str], str | None]] = []
+"""Functions that may give a file name a better label; a notebook front-end adds one for cells."""
+
+_ENGINE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 (compared with raw co_filename strings)
+_STDLIB = sysconfig.get_path("stdlib") + os.sep
+_SITE = ("site-packages", "dist-packages")
+_PACKAGES = Path(__file__).parent.parent.parent
+
+
+class Place(NamedTuple):
+    """A line of source: the label of its file or cell, the line (from 1), the function."""
+
+    label: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        """Say the place as a person would.
+
+        >>> str(Place("app.py", 7, "fetch"))
+        'app.py line 7, in fetch'
+        """
+        where = f"{self.label} line {self.line}"
+        return where if self.function == "<module>" else f"{where}, in {self.function}"
+
+
+@functools.lru_cache(maxsize=4096)
+def is_library(filename: str) -> bool:
+    """Whether a file is the standard library's or the engine's, so not a place to show."""
+    if filename.startswith((_ENGINE, "<frozen ")):
+        return True
+    return filename.startswith(_STDLIB) and not any(part in filename for part in _SITE)
+
+
+def label_of(filename: str) -> str:
+    """Give the label that people see for a file name as found in a code object."""
+    for namer in namers:
+        if label := namer(filename):
+            return label
+    if filename.startswith("<"):
+        return filename
+    path = Path(filename)
+    for base in (Path.cwd(), _PACKAGES):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return path.name
+
+
+def source_of(filename: str) -> tuple[str, ...]:
+    """Read the lines of a file or cell, without line ends; empty where there is no source."""
+    return tuple(line.rstrip("\n") for line in linecache.getlines(filename))
+
+
+def _short(code: CodeType) -> str:
+    # "main.<locals>.worker" is how Python says it; "worker" is how the learner does.
+    return code.co_qualname.rpartition("<locals>.")[2]
+
+
+def place_of(code: CodeType, line: int | None) -> Place:
+    """Make the place of a line in a code object (its first line where none is known)."""
+    return Place(label_of(code.co_filename), line or code.co_firstlineno, _short(code))
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def learner_frame(frame: FrameType | None) -> FrameType | None:
+    """Find the innermost frame of the learner's code at or outside ``frame``."""
+    return next((f for f in _outwards(frame) if not is_library(f.f_code.co_filename)), None)

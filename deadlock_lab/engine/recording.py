@@ -1,0 +1,43 @@
+"""A finished run as data: what every explanation, picture and check is made from."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from .graph import WaitGraph
+from .trace import Trace
+
+__all__ = ["Outcome", "Recording"]
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    DEADLOCK = "deadlock"
+    RUNAWAY = "runaway"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One run of one program.
+
+    Attributes:
+        outcome: how it ended.
+        trace: what happened, event by event.
+        waits: who waited for whom at the end.
+        steps: how many callbacks the loop ran.
+        time: how far the virtual clock came, in nanoseconds.
+        limit: for a runaway, the limit it met and how to raise it; else empty.
+        value: what main returned, for a finished run.
+        error: what main raised, for a failed one.
+    """
+
+    outcome: Outcome
+    trace: Trace
+    waits: WaitGraph
+    steps: int
+    time: int
+    limit: str = ""
+    value: object = field(default=None, repr=False)
+    error: BaseException | None = None
