@@ -8,6 +8,7 @@ This is deadlock detection in the AND/OR request model of Chandy, Misra and Haas
 in the size of the graph. Nothing here recurses: chains may be long.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class WaitGraph:
     def guessed(self, loop: tuple[int, ...]) -> bool:
         """Whether a cycle of ``loops`` rests on a guess."""
         sure = {(a, b) for a, b, certain in self._edges() if certain}
-        return any(pair not in sure for pair in zip(loop, loop[1:], strict=False))
+        return any(pair not in sure for pair in itertools.pairwise(loop))
 
     def _edges(self) -> Iterator[tuple[int, int, bool]]:
         for task, waiter in self.waiters.items():
@@ -208,29 +209,37 @@ def find_stuck(
     Returns:
         The ordinals of the stuck tasks, in order of creation.
     """
-    todo = list(roots)
+    missing = {task: _needed(waiter.wait) for task, waiter in waiters.items()}
+    waiting_for = _reversed(waiters, holders)
+    todo = [*roots, *(task for task, n in missing.items() if n == 0)]
+    if outside:
+        todo += [~r for r, thing in enumerate(things) if thing.kind not in OWNED]
     live: set[int] = set()
-    waiting_for: dict[int, list[int]] = {}
-    missing: dict[int, int] = {}
-    for task, (wait, _) in waiters.items():
-        missing[task] = len(wait.targets) if wait.mode == "all" else min(1, len(wait.targets))
-        if not missing[task]:
-            todo.append(task)
-        for target in wait.targets:
-            waiting_for.setdefault(target, []).append(task)
-    for resource, thing in enumerate(things):
-        if thing.kind in OWNED:
-            missing[~resource] = 1
-            for task in holders.get(resource, ()):
-                waiting_for.setdefault(task, []).append(~resource)
-        elif outside:
-            todo.append(~resource)
     while todo:
         if (node := todo.pop()) in live:
             continue
         live.add(node)
         for waiter in waiting_for.get(node, ()):
-            missing[waiter] -= 1
+            # A resource is free when any of its holders is: it needs one.
+            missing[waiter] = missing.get(waiter, 1) - 1
             if missing[waiter] <= 0:
                 todo.append(waiter)
     return tuple(sorted(task for task in waiters if task not in live))
+
+
+def _needed(wait: Wait) -> int:
+    return len(wait.targets) if wait.mode == "all" else min(1, len(wait.targets))
+
+
+def _reversed(
+    waiters: Mapping[int, Waiter], holders: Mapping[int, tuple[int, ...]]
+) -> dict[int, list[int]]:
+    """Turn the edges round: for each node, who waits for it."""
+    waiting_for: dict[int, list[int]] = {}
+    for task, waiter in waiters.items():
+        for target in waiter.wait.targets:
+            waiting_for.setdefault(target, []).append(task)
+    for resource, tasks in holders.items():
+        for task in tasks:
+            waiting_for.setdefault(task, []).append(~resource)
+    return waiting_for

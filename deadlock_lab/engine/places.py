@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-__all__ = ["Place", "learner_frame", "is_library", "label_of", "namers", "place_of", "source_of"]
+__all__ = ["Place", "is_library", "label_of", "learner_frame", "namers", "place_of", "source_of"]
 
 namers: list[Callable[[str], str | None]] = []
 """Functions that may give a file name a better label; a notebook front-end adds one for cells."""

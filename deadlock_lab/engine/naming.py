@@ -1,0 +1,52 @@
+"""What the learner calls a thing: the variable that a lock, queue or future is kept in.
+
+asyncio's locks have no names, but a verdict that says "Lock at 0x7f…" helps nobody.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType, FunctionType, ModuleType
+from typing import Any
+
+__all__ = ["find_name", "refers_to"]
+
+_NOTEBOOK_HISTORY = re.compile(r"_+|_i?\d+|_i+|_?[io]h|In|Out|_dh")
+_LARGE = 1_000
+
+
+def find_name(thing: object, namespaces: Iterable[Mapping[str, Any]]) -> str | None:
+    """Find the name of the variable, attribute or item that holds a thing.
+
+    >>> lock = object()
+    >>> find_name(lock, [{"locks": {"a": lock}}])
+    "locks['a']"
+    """
+    for namespace in namespaces:
+        for name, value in list(namespace.items()):
+            if not _NOTEBOOK_HISTORY.fullmatch(name):
+                for suffix, held in _within(value):
+                    if held is thing:
+                        owner = type(value).__name__ if name == "self" and suffix else name
+                        return owner + suffix
+    return None
+
+
+def _within(value: Any) -> Iterator[tuple[str, object]]:
+    """Yield a value, and what it holds one level down, each with how one would write it."""
+    yield "", value
+    if isinstance(value, dict) and len(value) <= _LARGE:
+        for key, held in list(value.items()):
+            if isinstance(key, str | int):
+                yield f"[{key!r}]", held
+    elif isinstance(value, list | tuple) and len(value) <= _LARGE:
+        for index, held in enumerate(value):
+            yield f"[{index}]", held
+    elif not isinstance(value, ModuleType | FunctionType | type):
+        for attribute, held in list(getattr(value, "__dict__", {}).items()):
+            yield f".{attribute}", held
+
+
+def refers_to(frame: FrameType, thing: object) -> bool:
+    """Whether a frame can reach a thing by a local, or by a global that its code names."""
+    used = {n: frame.f_globals[n] for n in frame.f_code.co_names if n in frame.f_globals}
+    return find_name(thing, (frame.f_locals, used)) is not None

@@ -1,0 +1,121 @@
+"""Running a program once, recorded, without ever hanging."""
+
+import asyncio
+import inspect
+import math
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from .errors import BlockedStepError, DeadlockError, RunawayError
+from .guards import beside_any_loop, watched
+from .loop import MAX_STEPS, MAX_TIME
+from .patches import patched
+from .recorder import RecordingLoop
+from .recording import Outcome, Recording
+from .teardown import clear_up
+
+__all__ = ["MAX_STEP_SECONDS", "Program", "execute"]
+
+MAX_STEP_SECONDS = 2.0
+"""How long one step (what runs between two awaits) may take, in real seconds."""
+
+Program = Callable[[], Coroutine[Any, Any, Any]] | Coroutine[Any, Any, Any]
+
+
+def execute(
+    main: Program,
+    *,
+    max_steps: int = MAX_STEPS,
+    max_time: float = MAX_TIME,
+    max_step_seconds: float = MAX_STEP_SECONDS,
+) -> Recording:
+    """Run a program to its end, its deadlock or its limit; see ``deadlock_lab.run``."""
+    _check_positive("max_steps", max_steps)
+    _check_positive("max_time", max_time)
+    _check_positive("max_step_seconds", max_step_seconds)
+    with beside_any_loop(), patched():
+        loop = RecordingLoop(max_steps=max_steps, max_time=max_time)
+        with watched(loop, max_step_seconds):
+            return copy_context().run(_record, loop, main)
+
+
+def _record(loop: RecordingLoop, main: Program) -> Recording:
+    stuck: set[asyncio.Task[Any]] = set()
+    try:
+        task = loop.create_task(_coroutine(main))
+        limit = _drive(loop, task)
+        waits = loop.wait_graph()
+        stuck = {t for t in asyncio.all_tasks(loop) if hash(t) in waits.stuck_ids}
+        loop.note_unseen_failures(main=task)
+        outcome, error = _judge(task, limit)
+        return Recording(
+            outcome=outcome,
+            trace=loop.trace(),
+            waits=waits,
+            steps=loop.steps,
+            time=loop.now,
+            limit=limit,
+            value=task.result() if outcome is Outcome.FINISHED else None,
+            error=error,
+        )
+    finally:
+        clear_up(loop, stuck)
+
+
+def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> str:
+    """Run until main is done or nothing can move; return the limit that was met, if any."""
+    task.add_done_callback(lambda _: loop.stop())
+    try:
+        loop.run_forever()
+    except DeadlockError:
+        return ""
+    except (RunawayError, BlockedStepError) as stopped:
+        return loop.halted or str(stopped)
+    return loop.halted
+
+
+def _judge(task: asyncio.Task[Any], limit: str) -> tuple[Outcome, BaseException | None]:
+    if limit:
+        return Outcome.RUNAWAY, None
+    if not task.done():
+        return Outcome.DEADLOCK, None
+    if task.cancelled():
+        return Outcome.FAILED, asyncio.CancelledError("main was cancelled")
+    error = task.exception()
+    return (Outcome.FAILED, error) if error else (Outcome.FINISHED, None)
+
+
+def _coroutine(main: Any) -> Coroutine[Any, Any, Any]:
+    """Get a fresh coroutine out of what the learner handed in, or say what to hand in."""
+    coro = _call(main) if callable(main) else main
+    if not inspect.iscoroutine(coro):
+        got = f"{main!r} returned {coro!r}" if callable(main) else repr(main)
+        raise TypeError(
+            f"lab.run needs an async function or a coroutine, but {got}; "
+            "write `async def main(): ...` and call lab.run(main)"
+        )
+    if inspect.getcoroutinestate(coro) != inspect.CORO_CREATED:
+        raise ValueError(
+            f"the coroutine {coro.__qualname__}() has been run already, and can be run only "
+            "once; hand in the function, or call it again"
+        )
+    return coro
+
+
+def _call(main: Callable[[], Any]) -> object:
+    try:
+        inspect.signature(main).bind()
+    except TypeError as error:
+        raise TypeError(
+            f"lab.run calls {getattr(main, '__name__', main)}() without arguments ({error}); "
+            "hand in a coroutine, as in lab.run(main(1, 2))"
+        ) from None
+    return main()
+
+
+def _check_positive(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, but is {value!r}")
+    if not value > 0 or math.isinf(value):
+        raise ValueError(f"{name} must be a finite number above 0, but is {value!r}")
