@@ -1,0 +1,289 @@
+"""One sentence for each event, in plain English: the single source of what is told.
+
+The sentences are templates in a table, so that Python (for text) and JavaScript
+(for the player) fill the same ones. A template is chosen here, by the event's kind
+and by who acted; the player is told which. Names stand in backticks, which the
+player turns into code style.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from ..engine.loop import seconds
+from ..engine.recording import Outcome, Recording
+from ..engine.trace import CLOCK, NOBODY, Event, Kind, Wait
+
+__all__ = [
+    "TEMPLATES",
+    "closing_event",
+    "code",
+    "describe",
+    "fields_at_end",
+    "template_keys",
+    "transcript",
+    "when",
+]
+
+TEMPLATES: Mapping[str, str] = {
+    "START": "Nothing has happened yet. Press play, or take one step.",
+    "CREATED": "{by} creates task {task}, which joins the ready queue.",
+    "CREATED/nobody": "The program starts: task {task} is created.",
+    "RESUMED": "{task} runs.",
+    "RESUMED/place": "{task} runs, from {place}.",
+    "WAITS": "{task} {wait}.",
+    "WAITS/closes": "{task} {wait}. That closes the cycle: {cycle}.",
+    "WAITS/guess": "{task} {wait}. That seems to close a cycle: {cycle}.",
+    "YIELDS": "{task} lets the others go first, and joins the ready queue again.",
+    "WOKEN": "{by} wakes {task}: it is ready to run again.",
+    "WOKEN/clock": "The clock wakes {task}: it is ready to run again.",
+    "WOKEN/nobody": "What {task} waited for is there: it is ready to run again.",
+    "WOKEN/self": "{task} is ready to run again.",
+    "TIMER_SET": "{task} sets a timer for {due} ({purpose}).",
+    "TIMER_SET/nobody": "A timer is set for {due} ({purpose}).",
+    "TIMER_FIRED": "The clock stands at {time}: {task}'s {purpose} is over.",
+    "TIMER_FIRED/jump": "The clock jumps to {time}: {task}'s {purpose} is over.",
+    "TIMER_FIRED/nobody": "The clock stands at {time}: a timer goes off ({purpose}).",
+    "TIMER_FIRED/jump/nobody": "The clock jumps to {time}: a timer goes off ({purpose}).",
+    "TIMER_CANCELLED": "The timer for {task}'s {purpose} is no longer needed.",
+    "TIMER_CANCELLED/nobody": "A timer is no longer needed ({purpose}).",
+    "ACQUIRED": "{task} now holds {resource}.",
+    "RELEASED": "{task} gives {resource} back.",
+    "CANCELLING": "{by} asks {task} to stop.",
+    "CANCELLING/clock": "Time is up: {task} is asked to stop.",
+    "CANCELLING/nobody": "{task} is asked to stop.",
+    "CANCELLING/self": "{task} asks itself to stop.",
+    "DONE": "{task} is done.",
+    "FAILED": "{task} fails: {error}.",
+    "CANCELLED": "{task} is over: it was cancelled.",
+    "COMPLAINT": "asyncio complains: {message}.",
+    "ENDED/finished": "The program is over, at {time}.",
+    "ENDED/finished/stuck": "The program is over, but {stuck} could never have moved again.",
+    "ENDED/finished/cycle": "The program is over, but {cycle} waited for one another for ever.",
+    "ENDED/finished/guess": "The program is over, but {cycle} seem to have waited for one another.",
+    "ENDED/failed": "The program is over: it failed with {error}.",
+    "ENDED/deadlock": "Nothing is ready and no timer is set: {stuck} can never move again.",
+    "ENDED/deadlock/cycle": (
+        "Nothing is ready and no timer is set: {cycle} wait for one another for ever."
+    ),
+    "ENDED/deadlock/guess": (
+        "Nothing is ready and no timer is set: {cycle} seem to wait for one another for ever."
+    ),
+    "ENDED/runaway": "The program is stopped: {limit}.",
+}
+"""Sentences by kind of event and variant, with ``{fields}``."""
+
+_HOW: Mapping[str, str] = {
+    "await": "waits for {}",
+    "shield": "waits for {}, shielded",
+    "TaskGroup": "waits for its task group: {}",
+    "wait_for": "waits for {}, with a time limit",
+    "timeout": "waits for {}, with a time limit",
+    "as_completed": "waits for the next of {}",
+    "Lock.acquire": "waits to take {}",
+    "Semaphore.acquire": "waits for a permit of {}",
+    "Queue.get": "waits for an item in {}",
+    "Queue.put": "waits for room in {}",
+    "Queue.join": "waits for all items of {} to be dealt with",
+    "Event.wait": "waits for {} to be set",
+    "Condition.wait": "waits to be notified by {}",
+    "Barrier.wait": "waits for the others at {}",
+}
+_MANY = 4  # how many targets are named before the rest is counted
+
+
+def code(name: str) -> str:
+    """Put a name into backticks.
+
+    >>> code("worker-1")
+    '`worker-1`'
+    """
+    return "`" + name.replace("`", "'") + "`"
+
+
+def when(time: int) -> str:
+    """Write a virtual time (nanoseconds) as seconds; what lies past a century is never.
+
+    >>> when(500_000_000), when(2**62)
+    ('0.5 s', 'never')
+    """
+    return "never" if time >= 2**61 else seconds(time)
+
+
+def describe(wait: Wait, name_of: Callable[[int], str] = str) -> str:
+    """Say what a task that waits does, as the end of a sentence that its name begins.
+
+    Args:
+        wait: the wait.
+        name_of: gives the name of a target (see ``Trace.name``), in whatever style.
+
+    >>> names = {0: "A", 1: "B", ~0: "lock_a (Lock)"}.get
+    >>> describe(Wait("await", "all", (1,)), names)
+    'waits for task B'
+    >>> describe(Wait("gather", "all", (0, 1)), names)
+    'waits for both tasks A and B'
+    >>> describe(Wait("wait", "any", (0, 1)), names)
+    'waits for the first of tasks A and B'
+    >>> describe(Wait("Lock.acquire", "all", (~0,)), names)
+    'waits to take lock_a (Lock)'
+    >>> describe(Wait("sleep", "all", ()), names)
+    'sleeps'
+    """
+    if wait.how == "sleep":
+        return "sleeps"
+    if not wait.targets:
+        return f"waits ({wait.how})"
+    named = _enumerate(wait.targets, name_of)
+    if wait.how in _HOW:
+        return _HOW[wait.how].format(named)
+    if len(wait.targets) == 1:
+        return f"waits for {named}"
+    if wait.mode == "any":
+        return f"waits for the first of {named}"
+    return f"waits for {'both' if len(wait.targets) == 2 else 'all of'} {named}"
+
+
+def _enumerate(targets: tuple[int, ...], name_of: Callable[[int], str]) -> str:
+    names = [name_of(t) for t in targets[:_MANY]]
+    if len(targets) > _MANY:
+        names[-1] = f"{len(targets) - _MANY + 1} more"
+    text = _and(names)
+    if all(t >= 0 for t in targets):
+        return f"task {text}" if len(targets) == 1 else f"tasks {text}"
+    return text
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def transcript(recording: Recording) -> list[str]:
+    """Tell a whole run: one sentence for each event, in order.
+
+    Args:
+        recording: the run.
+
+    Returns:
+        As many sentences as the trace has events.
+    """
+    at_end = fields_at_end(recording)
+    return [
+        _fill(TEMPLATES[key], {**at_end, **_fields(event, recording)})
+        for key, event in zip(template_keys(recording), recording.trace.events, strict=True)
+    ]
+
+
+def template_keys(recording: Recording) -> list[str]:
+    """Choose the template of each event, as keys of ``TEMPLATES``."""
+    closing = closing_event(recording)
+    events = recording.trace.events
+    before = (0, *(event.time for event in events))
+    return [
+        next(
+            key
+            for key in _variants(event, event.time > then, i == closing, recording)
+            if key in TEMPLATES
+        )
+        for i, (event, then) in enumerate(zip(events, before, strict=False))
+    ]
+
+
+def closing_event(recording: Recording, loop: tuple[int, ...] | None = None) -> int:
+    """Find the moment a cycle closed: the last wait among its members.
+
+    Args:
+        recording: the run.
+        loop: one of ``recording.waits.loops``; without it, the cycle that closed first.
+
+    Returns:
+        An index into ``recording.trace.events``, or -1 where there is no cycle.
+    """
+    loops = recording.waits.loops if loop is None else (loop,)
+    last = {e.task: i for i, e in enumerate(recording.trace.events) if e.kind == Kind.WAITS}
+    closings = [max((last.get(t, -1) for t in loop if t >= 0), default=-1) for loop in loops]
+    return min(closings, default=-1)
+
+
+def _first_loop(recording: Recording) -> tuple[int, ...]:
+    loops = recording.waits.loops
+    return min(loops, key=lambda loop: closing_event(recording, loop), default=())
+
+
+def fields_at_end(recording: Recording) -> dict[str, str]:
+    """Give the fields that belong to the run as a whole: cycle, stuck, limit, error."""
+    loop = _first_loop(recording)
+    error = recording.error
+    return {
+        "cycle": " → ".join(code(recording.trace.name(t)) for t in loop if t >= 0),
+        "stuck": _and([code(name) for name in _some(recording.waits.stuck)] or ["nothing"]),
+        "limit": recording.limit.rstrip("."),
+        "error": f"{type(error).__name__}: {error}".rstrip(".: ") if error is not None else "",
+    }
+
+
+def _some(names: tuple[str, ...]) -> Iterable[str]:
+    return names if len(names) <= _MANY else (*names[: _MANY - 1], f"{len(names) - 3} more")
+
+
+def _ending(recording: Recording) -> str:
+    """Choose the key of the last sentence: how the run ended, and what was stuck then."""
+    key = f"ENDED/{recording.outcome}"
+    if recording.outcome not in (Outcome.DEADLOCK, Outcome.FINISHED):
+        return key
+    if loop := _first_loop(recording):
+        return f"{key}/guess" if recording.waits.guessed(loop) else f"{key}/cycle"
+    return f"{key}/stuck" if recording.waits.stuck else key
+
+
+def _variants(event: Event, jump: bool, closes: bool, recording: Recording) -> list[str]:
+    """List the table's keys that fit an event, the most special first."""
+    kind = Kind(event.kind)
+    if kind is Kind.ENDED:
+        return [_ending(recording), f"ENDED/{recording.outcome}"]
+    who = {NOBODY: ["/nobody"], CLOCK: ["/clock"], event.task: ["/self"]}.get(event.by, [])
+    if kind.name.startswith("TIMER_"):
+        who = ["/nobody"] if event.task < 0 else []
+    special = [""]
+    if closes:
+        guess = recording.waits.guessed(_first_loop(recording))
+        special = ["/guess" if guess else "/closes", ""]
+    elif jump:
+        special = ["/jump", ""]
+    elif event.place >= 0:
+        special = ["/place", ""]
+    return [kind.name + s + w for s, w in itertools.product(special, [*who, ""])]
+
+
+def _fields(event: Event, recording: Recording) -> dict[str, str]:
+    trace = recording.trace
+    fields = {"time": when(event.time)}
+    if event.task >= 0:
+        fields["task"] = code(trace.tasks[event.task].name)
+    if event.by >= 0:
+        fields["by"] = code(trace.tasks[event.by].name)
+    if event.place >= 0:
+        fields["place"] = str(trace.places[event.place])
+    return fields | _detail(event, recording)
+
+
+def _detail(event: Event, recording: Recording) -> dict[str, str]:
+    trace, at = recording.trace, event.detail
+    match Kind(event.kind):
+        case Kind.WAITS:
+            return {"wait": describe(trace.waits[at], lambda t: code(trace.name(t)))}
+        case Kind.TIMER_SET | Kind.TIMER_FIRED | Kind.TIMER_CANCELLED:
+            return {"purpose": trace.timers[at].purpose, "due": when(trace.timers[at].due)}
+        case Kind.ACQUIRED | Kind.RELEASED:
+            return {"resource": code(str(trace.resources[at]))}
+        case Kind.FAILED:
+            return {"error": trace.errors[at].rstrip(".: ")}
+        case Kind.COMPLAINT:
+            message, error = trace.complaints[at]
+            return {"message": f"{message} ({error})" if error else message}
+        case _:
+            return {}
+
+
+def _fill(template: str, fields: Mapping[str, str]) -> str:
+    # Not str.format: a name may hold braces, and the player's filler is no cleverer.
+    return re.sub(r"\{(\w+)\}", lambda match: fields.get(match[1], "something"), template)
