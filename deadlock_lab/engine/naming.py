@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["find_name", "refers_to"]
+__all__ = ["find_name", "may_set"]
 
 _NOTEBOOK_HISTORY = re.compile(r"_+|_i?\d+|_i+|_?[io]h|In|Out|_dh")
 _LARGE = 1_000
@@ -46,7 +46,24 @@ def _within(value: Any) -> Iterator[tuple[str, object]]:
             yield f".{attribute}", held
 
 
-def refers_to(frame: FrameType, thing: object) -> bool:
-    """Whether a frame can reach a thing by a local, or by a global that its code names."""
-    used = {n: frame.f_globals[n] for n in frame.f_code.co_names if n in frame.f_globals}
+_SETTERS = {
+    "Barrier": {"wait"},
+    "Condition": {"notify", "notify_all"},
+    "Event": {"set"},
+    "Future": {"cancel", "set_exception", "set_result"},
+    "Queue": {"get", "get_nowait", "put", "put_nowait", "task_done"},
+}
+
+
+def may_set(frame: FrameType, thing: object, kind: str) -> bool:
+    """Guess whether a frame could end a wait for a thing.
+
+    It could if it reaches the thing, by a local or by a global that its code names, and
+    its code names a method that would do it.
+    """
+    names = frame.f_code.co_names
+    methods = _SETTERS.get(kind) or _SETTERS["Queue"]  # its kinds: PriorityQueue, LifoQueue
+    if methods.isdisjoint(names):
+        return False
+    used = {n: frame.f_globals[n] for n in names if n in frame.f_globals}
     return find_name(thing, (frame.f_locals, used)) is not None

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from .graph import Waiter, WaitGraph, find_stuck
 from .loop import LabLoop, nanoseconds
-from .naming import find_name, refers_to
+from .naming import find_name, may_set
 from .places import Place, learner_frame, place_of, source_of
 from .tasks import LabFuture, LabTask, task_of, wakes
 from .trace import (
@@ -342,11 +342,18 @@ class RecordingLoop(LabLoop):
                 task
                 for task, chain in chains.items()
                 if ~resource not in waiters[task].wait.targets
-                and any(refers_to(f, things[resource]) for f in learner_frames(chain))
+                and any(
+                    may_set(f, things[resource], self._resources[resource].kind)
+                    for f in learner_frames(chain)
+                )
             ]
             if reach:
                 guesses[resource] = tuple(reach)
         return guesses
+
+    def _might_set(self, resource: int, thing: object, frames: list[FrameType]) -> bool:
+        kind = self._resources[resource].kind
+        return any(may_set(frame, thing, kind) for frame in frames)
 
     def note_unseen_failures(self, *, main: Task) -> None:
         """Complain of tasks that failed and whose error nobody has looked at; main's will be."""

@@ -1,0 +1,172 @@
+"""The face: ``run`` and the ``Run`` that it returns, with a method for each way to look at it."""
+
+import sys
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from .engine.errors import DeadlockError, RunawayError
+from .engine.graph import WaitGraph
+from .engine.loop import MAX_STEPS, MAX_TIME
+from .engine.recording import Outcome, Recording
+from .engine.run import MAX_STEP_SECONDS, Program, execute
+from .engine.trace import Trace
+from .views.text import explain, summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .views.player import Player
+
+__all__ = ["Run", "run"]
+
+
+class Run:
+    """A program that was run once: plain data, and ways to look at it.
+
+    Made by :func:`run`. ``print(run)`` explains it; a bare ``run`` at the end of a
+    notebook cell plays it.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+
+    @property
+    def outcome(self) -> Outcome:
+        """How it ended: ``finished``, ``failed``, ``deadlock`` or ``runaway``."""
+        return self.recording.outcome
+
+    @property
+    def trace(self) -> Trace:
+        """What happened, event by event."""
+        return self.recording.trace
+
+    @property
+    def waits(self) -> WaitGraph:
+        """Who waited for whom at the end: ``.tasks``, ``.edges``, ``.cycles()``, ``.stuck``."""
+        return self.recording.waits
+
+    @property
+    def stuck(self) -> tuple[str, ...]:
+        """Names of the tasks that could never have gone on, also beside a main that finished."""
+        return self.waits.stuck
+
+    @property
+    def steps(self) -> int:
+        """How many callbacks the loop ran."""
+        return self.recording.steps
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, in virtual seconds."""
+        return self.recording.time / 1e9
+
+    def result(self) -> Any:
+        """Return what main returned.
+
+        Raises:
+            DeadlockError: the program stood still for ever.
+            RunawayError: the program met a limit of the run.
+            BaseException: what main raised, where it failed.
+        """
+        match self.outcome:
+            case Outcome.DEADLOCK:
+                raise DeadlockError(self.explain())
+            case Outcome.RUNAWAY:
+                raise RunawayError(self.explain())
+        if self.recording.error is not None:
+            raise self.recording.error
+        return self.recording.value
+
+    def explain(self) -> str:
+        """Explain the run in plain English; ``print(run)`` says the same."""
+        return explain(self.recording)
+
+    def play(self, position: int = 0) -> "Player":
+        """Open the animated player (needs the ``lab`` extra).
+
+        Args:
+            position: the number of events to start after.
+        """
+        from .views.player import Player
+
+        return Player(self.recording, position=position)
+
+    def timeline(self) -> "Figure":
+        """Draw a lane for each task over virtual time, as a matplotlib figure."""
+        from .views.pictures import timeline
+
+        return timeline(self.recording)
+
+    def wait_graph(self) -> "Figure":
+        """Draw who waits for whom at the end, as a matplotlib figure."""
+        from .views.pictures import wait_graph
+
+        return wait_graph(self.recording)
+
+    def save_html(self, path: "str | PathLike[str]") -> None:
+        """Write the player into one file that needs no kernel and no network.
+
+        Args:
+            path: where to write it; an existing file is replaced.
+        """
+        from .views.html import save_html
+
+        save_html(self.recording, path)
+
+    def __str__(self) -> str:
+        return self.explain()
+
+    def __repr__(self) -> str:
+        return f"<Run {summary(self.recording)}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> "dict[str, Any] | tuple[dict[str, Any], Any]":
+        """Show the player, with a picture and a text for places where it cannot live."""
+        from .views.notebook import mimebundle
+
+        return mimebundle(self.recording)
+
+
+def run(
+    main: Program,
+    *,
+    max_steps: int = MAX_STEPS,
+    max_time: float = MAX_TIME,
+    max_step_seconds: float = MAX_STEP_SECONDS,
+) -> Run:
+    """Run an asyncio program on a loop of its own, in virtual time, and record it.
+
+    It always comes back: from a deadlock, from a program that never ends, from a step
+    that blocks. It may be called from a script, from a notebook cell and from inside a
+    running loop. ``asyncio.sleep`` costs no real time: the clock jumps. Threads, sockets
+    and subprocesses are refused, with an error that names them.
+
+    Args:
+        main: an async function without parameters, or a coroutine.
+        max_steps: after how many callbacks the program counts as a runaway.
+        max_time: how far the virtual clock may go, in seconds.
+        max_step_seconds: how long one step (what runs between two awaits) may keep the
+            loop busy, in real seconds.
+
+    Returns:
+        The run as data. Errors of the program are in there too; ``run.result()`` raises them.
+
+    Raises:
+        TypeError: ``main`` is not something that can be run.
+        ValueError: a limit is not above 0, or the coroutine has been run already.
+
+    >>> import asyncio, deadlock_lab as lab
+    >>> async def main():
+    ...     lock = asyncio.Lock()
+    ...     async with lock:
+    ...         async with lock:
+    ...             return "never"
+    >>> lab.run(main)
+    <Run deadlock: main → main (1 step, 0 s of virtual time)>
+    """
+    return Run(
+        execute(main, max_steps=max_steps, max_time=max_time, max_step_seconds=max_step_seconds)
+    )
+
+
+if "IPython" in sys.modules:  # a notebook: let places name its cells
+    from .views import notebook as _notebook  # noqa: F401

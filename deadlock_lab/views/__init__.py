@@ -1,0 +1,1 @@
+"""Ways to look at a recording: words, pictures, the animated player. Only the face loads them."""

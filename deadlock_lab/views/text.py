@@ -1,0 +1,171 @@
+"""A run in words: what stands still, the cycle in one line, where, and why nothing moves."""
+
+from collections.abc import Iterable, Iterator
+
+from ..engine.graph import OWNED
+from ..engine.loop import seconds
+from ..engine.recording import Outcome, Recording
+from ..engine.trace import Kind
+from .narration import describe
+
+__all__ = ["explain", "summary"]
+
+_INDENT = "  "
+
+
+def summary(recording: Recording) -> str:
+    """Say a run in one line.
+
+    Args:
+        recording: the run.
+
+    Returns:
+        Outcome, what it is about, and how long it took in steps and virtual seconds.
+    """
+    about = {
+        Outcome.FINISHED: f"returned {recording.value!r}",
+        Outcome.FAILED: _error(recording),
+        Outcome.DEADLOCK: _shape(recording),
+        Outcome.RUNAWAY: recording.limit,
+    }[recording.outcome]
+    return f"{recording.outcome}: {about} ({_length(recording)})"
+
+
+def explain(recording: Recording) -> str:
+    """Explain a run in plain English.
+
+    Args:
+        recording: the run.
+
+    Returns:
+        A text of a few lines: the outcome; for a deadlock the cycle, every stuck task
+        with what it waits for, where, and what it holds; what nobody caught.
+    """
+    parts = (_headline(recording), *_standstill(recording), *_complaints(recording))
+    return "\n".join(line.rstrip() for line in parts)
+
+
+def _length(recording: Recording) -> str:
+    return f"{_count(recording.steps, 'step')}, {seconds(recording.time)} of virtual time"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _error(recording: Recording) -> str:
+    error = recording.error
+    text = str(error).strip()
+    return f"main raised {type(error).__name__}" + (f": {text}" if text else "")
+
+
+def _shape(recording: Recording) -> str:
+    cycles = recording.waits.cycles()
+    if cycles:
+        return "; ".join(map(_arrows, cycles))
+    return f"{_and(recording.waits.stuck)} can never go on"
+
+
+def _arrows(names: Iterable[str]) -> str:
+    return " → ".join(names)
+
+
+def _and(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _headline(recording: Recording) -> str:
+    length = _length(recording)
+    match recording.outcome:
+        case Outcome.FINISHED:
+            return f"Finished: main returned {recording.value!r} after {length}."
+        case Outcome.FAILED:
+            return f"Failed: {_error(recording)}, after {length}."
+        case Outcome.RUNAWAY:
+            return f"Runaway: {recording.limit}.\nStopped after {length}."
+    count = len(recording.waits.stuck)
+    tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
+    return f"Deadlock: {tasks} for ever, after {length}."
+
+
+def _standstill(recording: Recording) -> Iterator[str]:
+    graph = recording.waits
+    if not graph.stuck_ids:
+        return
+    if recording.outcome is not Outcome.DEADLOCK:
+        yield f"\nYet {_and(graph.stuck)} can never go on, whatever the others do."
+    members = {task for loop in graph.loops for task in loop}
+    for loop in graph.loops:
+        names = _arrows(graph.infos[t].name for t in loop if t >= 0)
+        guess = " (probably: one link is a guess)" if graph.guessed(loop) else ""
+        yield f"\nThe cycle: {names}{guess}\n"
+        yield from _table(recording, sorted({t for t in loop if t >= 0}))
+    behind = [task for task in graph.stuck_ids if task not in members]
+    if behind:
+        yield (
+            "\nWaiting behind it:\n" if graph.loops else "\nNo cycle, but nobody is left to help:\n"
+        )
+        yield from _table(recording, behind)
+    if recording.outcome is Outcome.DEADLOCK:
+        yield "\nThe ready queue is empty and no timer is set: nothing can ever wake them."
+
+
+def _table(recording: Recording, tasks: Iterable[int]) -> Iterator[str]:
+    for task in tasks:
+        yield _INDENT + _stuck_task(recording, task)
+        yield _INDENT * 3 + _line(recording, task)
+
+
+def _stuck_task(recording: Recording, task: int) -> str:
+    graph = recording.waits
+    wait = graph.waiters[task].wait
+    text = f"{graph.infos[task].name} {describe(wait, recording.trace.name)}"
+    for target in wait.targets:
+        text += _who_could(recording, target) if target < 0 else ""
+    held = [str(graph.things[r]) for r, owners in graph.holders.items() if task in owners]
+    return text + (f"; it holds {_and(held)}" if held else "")
+
+
+def _who_could(recording: Recording, target: int) -> str:
+    """Tell who holds a lock, or who would have to set an event."""
+    graph = recording.waits
+    if holders := graph.holders.get(~target):
+        return f", held by {_and(_holder(recording, t) for t in dict.fromkeys(holders))}"
+    if graph.things[~target].kind in OWNED:
+        return ", held by no task of this run"
+    if setters := graph.setters.get(~target):
+        return f", which {_or(graph.infos[t].name for t in setters)} might see to (a guess)"
+    return ", and nobody is left to see to that"
+
+
+def _or(names: Iterable[str]) -> str:
+    return _and(names).replace(" and ", " or ")
+
+
+def _holder(recording: Recording, task: int) -> str:
+    if task < 0:
+        return "code outside of any task"
+    name = recording.trace.tasks[task].name
+    ended = {Kind.DONE, Kind.FAILED, Kind.CANCELLED}
+    gone = any(event.task == task and event.kind in ended for event in recording.trace.events)
+    return f"{name}, which has ended without giving it back" if gone else name
+
+
+def _line(recording: Recording, task: int) -> str:
+    trace = recording.trace
+    place = trace.places[recording.waits.waiters[task].place]
+    source = trace.sources.get(place.label, ())
+    code = source[place.line - 1].strip() if place.line <= len(source) else ""
+    return f"{place}: {code}" if code else str(place)
+
+
+def _complaints(recording: Recording) -> Iterator[str]:
+    trace = recording.trace
+    for event in trace.events:
+        if event.kind is Kind.COMPLAINT:
+            complaint = trace.complaints[event.detail]
+            whose = trace.name(event.task) if event.task >= 0 else "the loop"
+            error = f": {complaint.error}" if complaint.error else ""
+            yield f"\nNobody caught this, at {seconds(event.time)}, from {whose}: "
+            yield f"{_INDENT}{complaint.message}{error}"
