@@ -1,0 +1,69 @@
+"""The animated player, as a widget for JupyterLab, Notebook 7, VS Code and Colab.
+
+The state of the picture is a pure function of (trace, position), in ``state.js``; the
+other modules only draw. anywidget wants one module: ``module_text`` joins them.
+"""
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from ...engine.recording import Recording
+from ..payload import opening, to_payload
+
+__all__ = ["Player", "module_text", "style_text"]
+
+_HERE = Path(__file__).parent
+_MODULES = ("state", "sentence", "layout", "dom", "stage", "source", "timeline", "player")
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+_COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
+
+
+@functools.cache
+def module_text() -> str:
+    """Join the player's modules into one, in the order in which they build on each other.
+
+    Their imports of each other go, and so do ``export`` and the comments: all names share
+    one scope, which a browser refuses if two are alike. It is sent with every widget.
+    """
+    joined = "\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _MODULES)
+    return _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", joined)))
+
+
+@functools.cache
+def style_text() -> str:
+    """Return the player's style sheet."""
+    return (_HERE / "player.css").read_text("utf-8")
+
+
+class Player(anywidget.AnyWidget):
+    """Plays a recording, step by step, forward and back.
+
+    Args:
+        recording: the run to play.
+        position: how many events have happened at the moment it opens at; by default,
+            the moment the first task runs.
+
+    ``position`` may be set later too, and follows what the learner does.
+    """
+
+    _esm = module_text()
+    _css = style_text()
+
+    payload = traitlets.Dict().tag(sync=True)
+    position = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, recording: Recording, position: int | None = None, **options: Any) -> None:
+        payload = to_payload(recording)
+        start = opening(recording) if position is None else position
+        self._total = len(recording.trace.events)
+        super().__init__(payload=payload, position=start, **options)
+
+    @traitlets.validate("position")
+    def _within(self, proposal: Any) -> int:
+        return max(0, min(int(proposal["value"]), self._total))

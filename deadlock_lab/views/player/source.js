@@ -1,0 +1,98 @@
+// The source pane: the learner's code, the current line, and where every other task stands.
+
+import { calm, make } from "./dom.js";
+import { isOver } from "./state.js";
+
+const MANY = 400; // lines; of a longer file only what the run touched is shown
+const AROUND = 12;
+
+const WORDS = new Set(("and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield None True False match case").split(" "));
+const PIECES = /("""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)|(#[^\n]*)|([A-Za-z_]\w*)|(\d[\d_.]*)/g;
+
+/** Colour Python's words, strings and comments: enough to read by. @param {string} text @returns {(Node | string)[][]} lines */
+function coloured(text) {
+  /** @type {(Node | string)[][]} */
+  const lines = [[]];
+  const put = (/** @type {string} */ piece, /** @type {string} */ kind) =>
+    piece.split("\n").forEach((part, i) => {
+      if (i) lines.push([]);
+      if (part) lines[lines.length - 1].push(kind ? make("span", kind, {}, part) : part);
+    });
+  let at = 0;
+  for (const match of text.matchAll(PIECES)) {
+    put(text.slice(at, match.index), "");
+    const [piece, string, comment, word, number] = match;
+    const keyword = word && WORDS.has(word) ? "dl-keyword" : "";
+    put(piece, string ? "dl-string" : comment ? "dl-comment" : number ? "dl-number" : keyword);
+    at = match.index + piece.length;
+  }
+  put(text.slice(at), "");
+  return lines;
+}
+
+/** @param {import("./state.js").Payload} payload */
+export function makeSource(payload) {
+  const title = make("div", "dl-source-title");
+  const code = make("div", "dl-code", { tabindex: "0", role: "region", "aria-label": "Source code" });
+  const element = make("section", "dl-source", {}, title, code);
+  let file = -1;
+  /** @type {Map<number, {row: any, tags: any}>} */
+  let rows = new Map();
+  /** @type {any} */
+  let current = null;
+
+  /** @param {number} wanted */
+  function open(wanted) {
+    file = wanted;
+    rows = new Map();
+    const [label, text] = payload.files[file];
+    title.textContent = label;
+    const lines = text ? coloured(text) : [];
+    const touched = payload.places.filter((p) => p[0] === file).map((p) => p[1]);
+    const [first, last] = lines.length <= MANY ? [1, lines.length]
+      : [Math.max(1, Math.min(...touched) - AROUND), Math.min(lines.length, Math.max(...touched) + AROUND)];
+    const made = [];
+    for (let number = first; number <= last; number += 1) {
+      const tags = make("span", "dl-tags");
+      const row = make("div", "dl-row", {}, make("span", "dl-number-of-line", {}, String(number)),
+        make("span", "dl-text", {}, ...lines[number - 1]), tags);
+      rows.set(number, { row, tags });
+      made.push(row);
+    }
+    if (!text) made.push(make("div", "dl-no-source", {}, "The source of this file is not at hand."));
+    code.replaceChildren(...made);
+  }
+
+  /** @param {import("./state.js").State} state */
+  function show(state) {
+    if (state.place < 0) return;
+    const [wanted, line] = payload.places[state.place];
+    if (wanted !== file) open(wanted);
+    current?.row.classList.remove("dl-now");
+    current = rows.get(line);
+    current?.row.classList.add("dl-now");
+    showTags(state);
+    if (current) centre(current.row);
+  }
+
+  /** @param {import("./state.js").State} state */
+  function showTags(state) {
+    for (const { tags } of rows.values()) if (tags.firstChild) tags.replaceChildren();
+    state.lanes.forEach((lane, task) => {
+      const place = payload.places[state.places[task]];
+      if (!lane || isOver(lane) || !place || place[0] !== file) return;
+      const tags = rows.get(place[1])?.tags;
+      const count = tags?.childElementCount ?? 0;
+      if (count < 3) tags?.append(make("span", `dl-tag dl-${lane}`, {}, payload.tasks[task][0]));
+      else if (count === 3) tags.append(make("span", "dl-tag-more", {}, "…"));
+    });
+  }
+
+  /** Scroll the pane, and nothing but the pane. @param {any} row */
+  function centre(row) {
+    const top = row.offsetTop - code.clientHeight / 2 + row.offsetHeight / 2;
+    code.scrollTo({ top, behavior: calm() ? "auto" : "smooth" });
+  }
+
+  return { element, show };
+}
