@@ -12,7 +12,7 @@ from .player import module_text, style_text
 
 __all__ = ["page", "save_html"]
 
-_LISTED = 2_000  # sentences in the page for readers without scripts
+_LISTED = 200  # sentences in the page for readers without scripts
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -61,7 +61,7 @@ def page(recording: Recording, title: str = "") -> str:
         HTML. Without scripts it shows the transcript instead.
     """
     steps = transcript(recording)
-    listed = steps if len(steps) <= _LISTED else [*steps[:_LISTED], "… and so on."]
+    listed = steps if len(steps) <= _LISTED else [*steps[:_LISTED], "…", steps[-1]]
     data = json.dumps(to_payload(recording), ensure_ascii=False, separators=(",", ":"))
     return _PAGE.format(
         title=html.escape(title or f"{recording.outcome}: {steps[-1]}".replace("`", "")),

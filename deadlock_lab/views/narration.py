@@ -214,11 +214,16 @@ def fields_at_end(recording: Recording) -> dict[str, str]:
     loop = _first_loop(recording)
     error = recording.error
     return {
-        "cycle": " → ".join(code(recording.trace.name(t)) for t in loop if t >= 0),
+        "cycle": " → ".join(_ring([code(recording.trace.name(t)) for t in loop if t >= 0])),
         "stuck": _and([code(name) for name in _some(recording.waits.stuck)] or ["nothing"]),
         "limit": recording.limit.rstrip("."),
         "error": f"{type(error).__name__}: {error}".rstrip(".: ") if error is not None else "",
     }
+
+
+def _ring(names: list[str]) -> list[str]:
+    """Leave out the middle of a long cycle."""
+    return names if len(names) <= 7 else [*names[:4], "…", *names[-2:]]
 
 
 def _some(names: tuple[str, ...]) -> Iterable[str]:

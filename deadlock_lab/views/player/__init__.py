@@ -21,6 +21,7 @@ _HERE = Path(__file__).parent
 _MODULES = ("state", "sentence", "layout", "dom", "stage", "source", "timeline", "player")
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+_INDENT = re.compile(r"^ +", re.MULTILINE)
 _COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 
 
@@ -29,10 +30,13 @@ def module_text() -> str:
     """Join the player's modules into one, in the order in which they build on each other.
 
     Their imports of each other go, and so do ``export`` and the comments: all names share
-    one scope, which a browser refuses if two are alike. It is sent with every widget.
+    one scope, which a browser refuses if two are alike. Indents go too: the module is
+    sent with every widget.
     """
     joined = "\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _MODULES)
-    return _COMMENT.sub("", _EXPORT.sub("", _IMPORT.sub("", joined)))
+    for what in (_IMPORT, _EXPORT, _COMMENT, _INDENT):
+        joined = what.sub("", joined)
+    return joined
 
 
 @functools.cache

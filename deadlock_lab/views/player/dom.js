@@ -57,7 +57,7 @@ export function turnInto(svg, name) {
 
 /** Show a sentence with names, which stand in backticks, in code style. @param {Element} element @param {string} text */
 export function showSentence(element, text) {
-  const nodes = text.split("`").map((part, i) => (i % 2 ? make("code", "", {}, part) : part));
+  const nodes = text.split("`").map((part, i) => (i % 2 ? make("code", "", { title: part }, part) : part));
   element.replaceChildren(...nodes);
 }
 

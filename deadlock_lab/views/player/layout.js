@@ -7,59 +7,67 @@
 import { length, stateAt } from "./state.js";
 
 /**
+ * @typedef {{letter: number, token: number, row: number, extra: number, widest: number}} Scale in pixels
  * @typedef {{x: number, y: number, w: number, h: number}} Box centre and size
  * @typedef {{cx: number, cy: number, rx: number, ry: number, nodes: number[]}} Ring
  * @typedef {object} Plan
  * @property {number} width
  * @property {number} height
+ * @property {boolean} dense
+ * @property {Scale} scale
  * @property {Record<string, {x: number, y: number, w: number, h: number}>} lanes top left and size
  * @property {Map<number, Box>} homes by node: places in the waiting lane
  * @property {Ring[]} rings
  * @property {(node: number) => {w: number, h: number}} size
  */
 
-const LETTER = 7.3; // pixels, of the token's type
 const GAP = 12;
 const HEAD = 24; // a lane's title
-const ROW = 40;
-const TOKEN = 28;
 const PAD = 12;
+const TOP = 6; // rows of those who wait for those who wait for …
+const CROWDED = 40; // from so many nodes on, tokens are small
+
+/** @type {Scale} */
+const NORMAL = { letter: 7.3, token: 28, row: 40, extra: 46, widest: 152 };
+/** @type {Scale} */
+const DENSE = { letter: 6.4, token: 20, row: 27, extra: 32, widest: 96 };
 
 /** @param {import("./state.js").Payload} payload @param {number} width @returns {Plan} */
 export function plan(payload, width) {
   const narrow = width < 480;
-  const widest = narrow ? 104 : 148;
+  const dense = payload.tasks.length + payload.resources.length > CROWDED;
+  const scale = dense ? DENSE : NORMAL;
+  const widest = narrow ? Math.min(108, scale.widest) : scale.widest;
   const size = (/** @type {number} */ node) => {
     const name = node >= 0 ? payload.tasks[node][0] : payload.resources[~node][0];
-    return { w: Math.round(Math.max(52, Math.min(widest, [...name].length * LETTER + 36))), h: TOKEN };
+    const w = Math.round([...name].length * scale.letter + scale.extra);
+    return { w: Math.max(dense ? 44 : 56, Math.min(widest, w)), h: scale.token };
   };
-  const { homes, rings, height } = waitingHomes(payload, width, size);
-  const lanes = stack(payload, width, narrow, height, size);
+  const { homes, rings, height } = waitingHomes(payload, width, scale, size);
+  const lanes = stack(payload, width, height, scale, size);
   for (const box of homes.values()) box.y += lanes.waiting.y + HEAD;
   for (const ring of rings) ring.cy += lanes.waiting.y + HEAD;
   const total = lanes.finished.y + lanes.finished.h;
-  return { width, height: total, lanes, homes, rings, size };
+  return { width, height: total, dense, scale, lanes, homes, rings, size };
 }
 
-/** @param {import("./state.js").Payload} payload @param {number} width @param {boolean} narrow @param {number} waiting @param {Plan["size"]} size */
-function stack(payload, width, narrow, waiting, size) {
+/** @param {import("./state.js").Payload} payload @param {number} width @param {number} waiting @param {Scale} scale @param {Plan["size"]} size */
+function stack(payload, width, waiting, { row }, size) {
   const average = payload.tasks.reduce((sum, _, task) => sum + size(task).w, 0) / Math.max(1, payload.tasks.length);
-  const crowd = mostReady(payload);
-  const runningWidth = narrow ? 128 : 172;
+  const runningWidth = width < 480 ? 132 : 176;
   const readyWidth = width - runningWidth - GAP;
   const perRow = Math.max(1, Math.floor((readyWidth - 2 * PAD) / (average + GAP)));
-  const top = HEAD + Math.min(3, Math.ceil(crowd / perRow)) * ROW + 8;
+  const top = HEAD + Math.min(2, Math.ceil(mostReady(payload) / perRow)) * row + 8;
   const finishedRows = Math.min(2, Math.ceil((payload.tasks.length * (average + GAP)) / (width - 2 * PAD)));
   const under = top + GAP;
   const timersY = under + HEAD + waiting + GAP;
-  const timers = HEAD + (payload.timers.length ? ROW : 18);
-  const finishedY = timersY + timers + GAP;
+  const finishedY = timersY + 64 + GAP;
   return {
     running: { x: 0, y: 0, w: runningWidth, h: top },
     ready: { x: runningWidth + GAP, y: 0, w: readyWidth, h: top },
     waiting: { x: 0, y: under, w: width, h: HEAD + waiting },
-    timers: { x: 0, y: timersY, w: width, h: timers },
-    finished: { x: 0, y: finishedY, w: width, h: HEAD + finishedRows * ROW + 6 },
+    timers: { x: 0, y: timersY, w: width, h: 64 },
+    finished: { x: 0, y: finishedY, w: width, h: HEAD + finishedRows * row + 8 },
   };
 }
 
@@ -74,132 +82,133 @@ function mostReady(payload) {
   return most;
 }
 
-/** @param {import("./state.js").Payload} payload @param {number} width @param {Plan["size"]} size */
-function waitingHomes(payload, width, size) {
+/** @param {import("./state.js").Payload} payload @param {number} width @param {Scale} scale @param {Plan["size"]} size */
+function waitingHomes(payload, width, scale, size) {
   /** @type {Map<number, Box>} */
   const homes = new Map();
   const inRing = new Set(payload.cycles.flatMap((cycle) => cycle.nodes));
   let y = 8;
-  for (const row of levels(payload, inRing)) y = placeRow(row, y, width, size, homes);
+  for (const row of levels(payload, inRing)) y = placeRow(row, y, width, scale, size, homes);
   /** @type {Ring[]} */
   const rings = [];
   for (const cycle of payload.cycles) {
-    const ring = makeRing(cycle.nodes.slice(0, -1), width, size);
-    ring.cy = y + ring.ry + TOKEN / 2 + 6;
+    const ring = makeRing(cycle.nodes.slice(0, -1), width, scale, size);
+    ring.cy = y + ring.ry + scale.token / 2 + 8;
     ring.cx = width / 2;
     rings.push(ring);
-    ringPoints(ring, size).forEach(({ x, y: dy }, i) => {
-      homes.set(ring.nodes[i], { x: ring.cx + x, y: ring.cy + dy, ...size(ring.nodes[i]) });
+    const points = ringPoints(ring, scale, size);
+    points.forEach((point, i) => {
+      homes.set(ring.nodes[i], { x: ring.cx + point.x, y: ring.cy + point.y, ...size(ring.nodes[i]) });
     });
-    y = ring.cy + ring.ry + TOKEN / 2 + 26;
+    y = ring.cy + Math.max(...points.map((point) => point.y)) + scale.token / 2 + 26;
   }
   return { homes, rings, height: Math.max(y + 2, 70) };
 }
 
 /**
- * Rows of nodes, those that wait above what they wait for. A resource is a sink here.
+ * Rows of nodes, those that wait above what they wait for.
  * @param {import("./state.js").Payload} payload
  * @param {Set<number>} inRing
  */
 function levels(payload, inRing) {
-  /** @type {Map<number, Set<number>>} */
-  const waiters = new Map();
-  /** @type {Set<number>} */
-  const nodes = new Set();
-  /** @type {Set<number>} */
-  const aiming = new Set();
-  const { say, task, detail } = payload.events;
-  say.forEach((s, i) => {
-    const kind = payload.sentences[s][0];
-    if (kind === "ACQUIRED") nodes.add(~detail[i]);
-    if (kind !== "WAITS") return;
-    nodes.add(task[i]);
-    for (const target of payload.waits[detail[i]][2]) {
-      if (target < 0) nodes.add(target);
-      aiming.add(task[i]);
-      if (!waiters.has(target)) waiters.set(target, new Set());
-      waiters.get(target)?.add(task[i]);
-    }
-  });
-  const sinks = [...nodes].filter((n) => inRing.has(n) || !aiming.has(n));
+  const targets = waitedFor(payload);
+  // A few rounds of "one above all that I wait for": those who once waited for one another,
+  // and so would climb for ever, stop at the top.
   /** @type {Map<number, number>} */
-  const level = new Map(sinks.map((n) => [n, 0]));
-  for (const node of level.keys()) {
-    for (const waiter of waiters.get(node) ?? []) {
-      if (!level.has(waiter)) level.set(waiter, /** @type {number} */ (level.get(node)) + 1);
+  const level = new Map();
+  for (let round = 0; round < TOP; round += 1) {
+    for (const [node, below] of targets) {
+      for (const target of below) {
+        const up = Math.min(TOP, 1 + (inRing.has(target) ? 0 : level.get(target) ?? 0));
+        if (up > (level.get(node) ?? 0)) level.set(node, up);
+      }
     }
   }
   /** @type {number[][]} */
   const rows = [];
-  for (const node of [...nodes].sort((a, b) => a - b)) {
+  for (const node of [...targets.keys()].sort((a, b) => a - b)) {
     if (!inRing.has(node)) (rows[level.get(node) ?? 0] ??= []).push(node);
   }
   return rows.filter((row) => row).reverse();
 }
 
-/** @param {number[]} row @param {number} y @param {number} width @param {Plan["size"]} size @param {Map<number, Box>} homes */
-function placeRow(row, y, width, size, homes) {
-  const lines = wrap(row, width - 2 * PAD, size);
-  for (const line of lines) {
+/** What each node ever waited for. @param {import("./state.js").Payload} payload */
+function waitedFor(payload) {
+  /** @type {Map<number, Set<number>>} */
+  const targets = new Map();
+  const know = (/** @type {number} */ node) => {
+    if (!targets.has(node)) targets.set(node, new Set());
+    return /** @type {Set<number>} */ (targets.get(node));
+  };
+  const { say, task, detail } = payload.events;
+  say.forEach((s, i) => {
+    const kind = payload.sentences[s][0];
+    if (kind === "ACQUIRED") know(~detail[i]);
+    if (kind !== "WAITS") return;
+    const mine = know(task[i]);
+    for (const target of payload.waits[detail[i]][2]) {
+      mine.add(target);
+      if (target < 0) know(target);
+    }
+  });
+  return targets;
+}
+
+/** @param {number[]} row @param {number} y @param {number} width @param {Scale} scale @param {Plan["size"]} size @param {Map<number, Box>} homes */
+function placeRow(row, y, width, scale, size, homes) {
+  for (const line of wrap(row, width - 2 * PAD, size)) {
     const used = line.reduce((sum, n) => sum + size(n).w, 0);
     // Spread, but not so far that a pair looks lost.
     const gap = Math.min(56, (width - 2 * PAD - used) / (line.length + 1));
     let x = (width - used - gap * (line.length - 1)) / 2;
     for (const node of line) {
       const { w, h } = size(node);
-      homes.set(node, { x: x + w / 2, y: y + TOKEN / 2, w, h });
+      homes.set(node, { x: x + w / 2, y: y + h / 2, w, h });
       x += w + gap;
     }
-    y += ROW;
+    y += scale.row;
   }
-  return y + 22;
+  return y + 26;
 }
 
-/** @param {number[]} row @param {number} room @param {Plan["size"]} size */
+/** Lines of about equal length. @param {number[]} row @param {number} room @param {Plan["size"]} size */
 function wrap(row, room, size) {
-  /** @type {number[][]} */
-  const lines = [[]];
-  let used = 0;
-  for (const node of row) {
-    const { w } = size(node);
-    if (used + w > room && lines[lines.length - 1].length) {
-      lines.push([]);
-      used = 0;
-    }
-    lines[lines.length - 1].push(node);
-    used += w + GAP;
-  }
-  return lines;
+  const widest = Math.max(...row.map((node) => size(node).w)) + GAP;
+  const fit = Math.max(1, Math.floor((room + GAP) / widest));
+  const lines = Math.ceil(row.length / fit);
+  const each = Math.ceil(row.length / lines);
+  return Array.from({ length: lines }, (_, i) => row.slice(i * each, (i + 1) * each));
 }
 
 /**
  * An ellipse on which the nodes do not touch. Tokens are wide and low, so distances are
  * measured in tokens: 1 across is a width, 1 down is a height.
- * @param {number[]} nodes @param {number} width @param {Plan["size"]} size
+ * @param {number[]} nodes @param {number} width @param {Scale} scale @param {Plan["size"]} size
  * @returns {Ring}
  */
-function makeRing(nodes, width, size) {
-  const { unitX, unitY } = units(nodes, size);
-  const need = (nodes.length * 1.45) / (2 * Math.PI);
+function makeRing(nodes, width, scale, size) {
+  const { unitX, unitY } = units(nodes, scale, size);
+  const need = (nodes.length * 1.5) / (2 * Math.PI);
   const room = width / 2 - unitX / 2 - PAD;
-  const rx = Math.min(room, Math.max(nodes.length < 3 ? 110 : 118, need * unitX));
-  // What does not fit across goes down: keep the ring as long as it has to be.
+  const rx = Math.min(room, Math.max(nodes.length < 3 ? 110 : 140, need * unitX));
+  // What does not fit across goes down: the ring stays as long as it has to be.
   const missing = Math.max(0, need - rx / unitX);
-  const least = nodes.length < 3 ? 34 : 74;
+  const least = nodes.length < 3 ? 34 : 76;
   const ry = Math.max(least, (need + missing) * unitY);
   return { cx: 0, cy: 0, rx, ry, nodes };
 }
 
-/** @param {number[]} nodes @param {Plan["size"]} size */
-function units(nodes, size) {
-  return { unitX: Math.max(...nodes.map((n) => size(n).w)) + GAP, unitY: TOKEN + GAP };
+/** @param {number[]} nodes @param {Scale} scale @param {Plan["size"]} size */
+function units(nodes, scale, size) {
+  return { unitX: Math.max(...nodes.map((n) => size(n).w)) + GAP, unitY: scale.token + GAP };
 }
 
-/** @param {Ring} ring @param {Plan["size"]} size */
-function ringPoints(ring, size) {
-  const { unitX, unitY } = units(ring.nodes, size);
+/** @param {Ring} ring @param {Scale} scale @param {Plan["size"]} size */
+function ringPoints(ring, scale, size) {
+  const { unitX, unitY } = units(ring.nodes, scale, size);
   const count = ring.nodes.length;
-  const start = count === 2 ? Math.PI : -Math.PI / 2;
+  // Of two tasks and two locks, the tasks stand left and right.
+  const start = count % 2 ? -Math.PI / 2 : Math.PI;
   const steps = 720;
   const at = (/** @type {number} */ i) => {
     const angle = start + (2 * Math.PI * i) / steps;
@@ -212,7 +221,7 @@ function ringPoints(ring, size) {
   }
   return ring.nodes.map((_, n) => {
     const goal = (along[steps] * n) / count;
-    return at(along.findIndex((length) => length >= goal - 1e-9));
+    return at(along.findIndex((far) => far >= goal - 1e-9));
   });
 }
 
@@ -240,23 +249,25 @@ export function place(plan, state) {
 
 /** @param {Plan} plan @param {string} name @param {number[]} list @param {({x: number, y: number, hidden: boolean} | null)[]} tasks */
 function flow(plan, name, list, tasks) {
+  const { token, row } = plan.scale;
   const lane = plan.lanes[name];
+  const left = lane.x + PAD;
   const right = lane.x + lane.w - PAD;
-  let x = lane.x + PAD;
-  let y = lane.y + HEAD + TOKEN / 2 + 4;
+  let x = left;
+  let y = lane.y + HEAD + token / 2 + 4;
   let hidden = 0;
   list.forEach((task, i) => {
     const { w } = plan.size(task);
-    const last = y + ROW > lane.y + lane.h;
+    const lastLine = y + row > lane.y + lane.h - token / 2;
     // On the last line, room is kept for the "+3" that counts the rest.
-    const room = right - (last && i < list.length - 1 ? 40 : 0);
-    if (!hidden && x + w > room && x > lane.x + PAD && !last) {
-      x = lane.x + PAD;
-      y += ROW;
+    const end = right - (lastLine && i < list.length - 1 ? 36 : 0);
+    if (x > left && x + w > end) {
+      if (lastLine) hidden += 1;
+      else [x, y] = [left, y + row];
     }
-    if (hidden || (x + w > room && x > lane.x + PAD)) hidden += 1;
     tasks[task] = { x: hidden ? right - 20 : x + w / 2, y, hidden: hidden > 0 };
     if (!hidden) x += w + GAP;
+    else x = right;
   });
   return hidden;
 }

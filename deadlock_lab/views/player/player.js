@@ -56,7 +56,7 @@ export function makePlayer(payload, start, onMove) {
   buttons.play.classList.add("dl-play");
   const cycle = button("cycle", "To the moment the cycle closes (C)", () => toCycle());
   cycle.classList.add("dl-to-cycle");
-  cycle.append(make("span", "", {}, "cycle closes"));
+  cycle.append(make("span", "", {}, "cycle", make("span", "dl-wide", {}, " closes")));
   cycle.hidden = payload.closed < 0;
   const slower = button("", "Slower (−)", () => setSpeed(speed - 1), "−");
   const faster = button("", "Faster (+)", () => setSpeed(speed + 1), "+");
@@ -269,9 +269,10 @@ export function makePlayer(payload, start, onMove) {
   const sizes = new ResizeObserver(() => {
     stage.resize(Math.floor(stage.element.clientWidth));
     timeline.paint();
+    source.resize();
   });
   sizes.observe(root);
-  sizes.observe(stage.element);
+  sizes.observe(main);
   // The canvas does not hear of a new theme by itself.
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", timeline.paint);

@@ -63,8 +63,12 @@ export function makeSource(payload) {
     code.replaceChildren(...made);
   }
 
+  /** @type {import("./state.js").State | null} */
+  let shown = null;
+
   /** @param {import("./state.js").State} state */
   function show(state) {
+    shown = state;
     if (state.place < 0) return;
     const [wanted, line] = payload.places[state.place];
     if (wanted !== file) open(wanted);
@@ -72,27 +76,39 @@ export function makeSource(payload) {
     current = rows.get(line);
     current?.row.classList.add("dl-now");
     showTags(state);
-    if (current) centre(current.row);
+    centre();
   }
 
   /** @param {import("./state.js").State} state */
   function showTags(state) {
+    const room = code.clientWidth < 420 ? 1 : 3;
     for (const { tags } of rows.values()) if (tags.firstChild) tags.replaceChildren();
     state.lanes.forEach((lane, task) => {
       const place = payload.places[state.places[task]];
       if (!lane || isOver(lane) || !place || place[0] !== file) return;
       const tags = rows.get(place[1])?.tags;
-      const count = tags?.childElementCount ?? 0;
-      if (count < 3) tags?.append(make("span", `dl-tag dl-${lane}`, {}, payload.tasks[task][0]));
-      else if (count === 3) tags.append(make("span", "dl-tag-more", {}, "…"));
+      if (!tags) return;
+      if (tags.childElementCount < room) tags.append(make("span", `dl-tag dl-${lane}`, {}, payload.tasks[task][0]));
+      else {
+        const more = tags.querySelector(".dl-tag-more") ?? tags.appendChild(make("span", "dl-tag-more"));
+        more.textContent = `+${1 + (Number(more.textContent) || 0)}`;
+      }
     });
   }
 
-  /** Scroll the pane, and nothing but the pane. @param {any} row */
-  function centre(row) {
-    const top = row.offsetTop - code.clientHeight / 2 + row.offsetHeight / 2;
+  /** Scroll the pane, and nothing but the pane. */
+  function centre() {
+    if (!current || !code.clientHeight) return;
+    const { offsetTop, offsetHeight } = current.row;
+    const top = offsetTop - code.clientHeight / 2 + offsetHeight / 2;
     code.scrollTo({ top, behavior: calm() ? "auto" : "smooth" });
   }
 
-  return { element, show };
+  /** Fit what is shown to a new width. */
+  function resize() {
+    if (shown) showTags(shown);
+    centre();
+  }
+
+  return { element, show, resize };
 }

@@ -10,7 +10,7 @@ const NOBODY = {
   running: "nobody",
   ready: "nobody",
   waiting: "nobody",
-  timers: "none set: nothing will happen by itself",
+  timers: "none set",
   finished: "nobody yet",
 };
 const SETTLE = 130; // milliseconds in which a task goes about two thirds of its way
@@ -29,7 +29,7 @@ export function makeStage(payload, onPick) {
   const picture = draw("svg", { class: "dl-arrows", "aria-hidden": "true" });
   const rings = draw("g");
   const arrowLayer = draw("g");
-  picture.append(rings, arrowLayer);
+  picture.append(arrowLayer, rings);
   /** @type {Record<string, any>} */
   const lanes = {};
   for (const [name, title] of Object.entries(TITLES)) {
@@ -89,6 +89,7 @@ export function makeStage(payload, onPick) {
   function resize(width) {
     if (width < 40 || layout?.width === width) return;
     layout = plan(payload, width);
+    element.classList.toggle("dl-dense", layout.dense);
     element.style.height = `${layout.height}px`;
     picture.setAttribute("viewBox", `0 0 ${width} ${layout.height}`);
     for (const [name, { x, y, w, h }] of Object.entries(layout.lanes)) {
@@ -102,12 +103,17 @@ export function makeStage(payload, onPick) {
 
   /** @param {import("./layout.js").Plan} layout */
   function drawRings({ rings: all }) {
-    rings.replaceChildren(...all.map((ring) => {
+    rings.replaceChildren(...all.map((ring, i) => {
       const group = draw("g", { class: "dl-ring" });
       const members = ring.nodes.filter((node) => node >= 0).length;
-      const text = draw("text", { x: ring.cx, y: ring.cy + 5 });
-      text.textContent = members > 1 ? `cycle of ${members}` : "cycle";
-      group.append(text);
+      const write = (/** @type {string} */ words, /** @type {number} */ down) => {
+        const text = draw("text", { x: ring.cx, y: ring.cy + 5 + down });
+        text.textContent = words;
+        group.append(text);
+      };
+      const { guessed } = payload.cycles[i];
+      if (guessed) write("perhaps a", -10);
+      write(members > 1 ? `cycle of ${members}` : "cycle", guessed ? 10 : 0);
       return group;
     }));
   }
@@ -187,7 +193,7 @@ export function makeStage(payload, onPick) {
 
   /** @param {import("./state.js").State} state */
   function showTimers(state) {
-    const room = Math.max(1, Math.floor(((layout?.width ?? 300) - 70) / 180));
+    const room = Math.max(1, Math.floor(((layout?.width ?? 300) - 70) / 165));
     const next = state.timers.slice(0, room);
     const rest = state.timers.length - next.length;
     chips.replaceChildren(...next.map((timer) => {
@@ -205,13 +211,16 @@ export function makeStage(payload, onPick) {
   function showArrows(edges) {
     const keep = new Set();
     const few = edges.length <= 14;
+    /** @type {Record<number, number>} */
+    const fan = {};
+    for (const { from } of edges) fan[from] = (fan[from] ?? 0) + 1;
     for (const { from, to, kind, cycle } of edges) {
       const key = `${from} ${to} ${kind}`;
       keep.add(key);
       const arrow = arrows.get(key) ?? addArrow(key, from, to, kind);
       arrow.cycle = cycle;
       const faint = picked >= 0 && from !== picked && to !== picked;
-      arrow.group.setAttribute("class", `dl-arrow dl-${kind}${cycle ? " dl-in-cycle" : ""}${faint ? " dl-faint" : ""}`);
+      arrow.group.setAttribute("class", `dl-arrow dl-${kind}${cycle ? " dl-in-cycle" : ""}${fan[from] > 5 ? " dl-fan" : ""}${faint ? " dl-faint" : ""}`);
       arrow.label.style.display = few ? "" : "none";
     }
     for (const [key, arrow] of arrows) {
@@ -287,8 +296,8 @@ export function makeStage(payload, onPick) {
     line.setAttribute("d", path);
     core.setAttribute("d", path);
     head.setAttribute("d", arrowHead(tip, cycle ? 8 : 5));
-    label.setAttribute("x", middle.x);
-    label.setAttribute("y", middle.y + 4);
+    label.setAttribute("x", show1(middle.x));
+    label.setAttribute("y", show1(middle.y + 4));
   }
 
   return {
@@ -312,12 +321,14 @@ export function makeStage(payload, onPick) {
 /** A line that bends to the left, so that two between the same ends lie side by side. @param {Token} a @param {Token} b @param {boolean} cycle */
 function bow(a, b, cycle) {
   const [dx, dy] = [b.x - a.x, b.y - a.y];
-  const bend = cycle ? 0.2 : 0.1;
+  const bend = cycle ? 0.2 : 0.07;
   const by = { x: (a.x + b.x) / 2 + dy * bend, y: (a.y + b.y) / 2 - dx * bend };
   const start = edgeOf(a, by, 2);
   const end = edgeOf(b, by, cycle ? 10 : 6);
   const path = `M${show1(start.x)} ${show1(start.y)}Q${show1(by.x)} ${show1(by.y)} ${show1(end.x)} ${show1(end.y)}`;
-  const middle = { x: (start.x + 2 * by.x + end.x) / 4, y: (start.y + 2 * by.y + end.y) / 4 };
+  // The words stand on the line, or outside of it where it is thick.
+  const off = cycle ? 22 / Math.max(1, Math.hypot(dx, dy)) : 0;
+  const middle = { x: (start.x + 2 * by.x + end.x) / 4 + dy * off, y: (start.y + 2 * by.y + end.y) / 4 - dx * off };
   return { path, tip: { ...end, angle: Math.atan2(end.y - by.y, end.x - by.x) }, middle };
 }
 

@@ -157,7 +157,10 @@ function advance(payload, state) {
 
 /** What each kind of event does to the state. @type {Record<string, (state: State, event: Happening, payload: Payload) => void>} */
 const happens = {
-  CREATED: (state, { task }) => move(state, task, "ready"),
+  CREATED: (state, { task, by, place }) => {
+    move(state, task, "ready");
+    see(state, by, place); // where its maker is
+  },
   RESUMED: (state, { task, place }) => {
     move(state, task, "running");
     see(state, task, place);

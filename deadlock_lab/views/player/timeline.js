@@ -63,12 +63,12 @@ export function makeTimeline(payload, onSeek) {
 
   /** @param {CanvasRenderingContext2D} pen @param {string} state @param {number} x @param {number} w @param {number} y @param {string} colour */
   function bar(pen, state, x, w, y, colour) {
-    const full = Math.max(1, rowHeight - (rowHeight > 4 ? 4 : 0.5));
+    const full = Math.max(1, rowHeight - (rowHeight > 12 ? 4 : rowHeight > 4 ? 2 : 0.5));
     const tall = { running: 1, ready: 0.62, waiting: 0.26, cycle: 0.82 }[state] ?? 0.12;
     const h = Math.max(1, full * tall);
     const top = y + (rowHeight - h) / 2;
     pen.fillStyle = colour;
-    if (state !== "cycle" || h < 5) pen.fillRect(x, top, Math.max(w, 0.75), h);
+    if (state !== "cycle" || h < 4) pen.fillRect(x, top, Math.max(w, 0.75), h);
     else hatch(pen, x, top, w, h, colour);
   }
 
