@@ -548,6 +548,8 @@ class AsyncResolver:
     async def _ask(self, resolution: _Resolution, owner: _Resolution | None) -> Any:
         waiter = asyncio.get_running_loop().create_future()
         resolution.askers[waiter] = owner
+        if owner is not None:
+            owner.asking[waiter] = resolution
         try:
             self._drain()
             return await waiter
@@ -557,6 +559,8 @@ class AsyncResolver:
                 await self._gone(resolution)
             raise
         finally:
+            if owner is not None:
+                owner.asking.pop(waiter, None)
             self._withdraw(resolution, waiter)
 
     def _withdraw(self, resolution: _Resolution, waiter: asyncio.Future[Any]) -> None:
@@ -588,7 +592,7 @@ class AsyncResolver:
         for waiting, wanted, error in zip(cycle[1:], cycle[2:], errors[1:], strict=False):
             if not waiting.begun:
                 self._work.append((self._fail, (waiting, error)))
-            for waiter in wanted.waiters_of(waiting):
+            for waiter in waiting.waiters_for(wanted):
                 waiter.set_exception(error)
         if not cycle[1].askers:  # it was planned for this wait alone
             self._abandon(cycle[1])
@@ -758,6 +762,11 @@ class AsyncResolver:
             self._store(resolution)
         else:
             resolution.unlink()
+        if resolution.error is not None:
+            # Its function may have left tasks behind that go on asking, as a failed gather() does.
+            # Nobody wants their values, and kept alive they could ask each other for ever.
+            for waiter in list(resolution.asking):
+                waiter.cancel()
         resolution.waits_for = {}
         resolution.needs = []
         resolution.context = _NO_CONTEXT
@@ -824,6 +833,7 @@ class _Resolution(Node):
     __slots__ = (
         "abandoned",
         "askers",
+        "asking",
         "begun",
         "context",
         "error",
@@ -854,6 +864,7 @@ class _Resolution(Node):
         # Who waits for it: computations that need it first, and futures of callers, each with the
         # computation it was called from. Once it has settled: the computations that used it.
         self.askers: dict[_Resolution | asyncio.Future[Any], _Resolution | None] = {}
+        self.asking: dict[asyncio.Future[Any], _Resolution] = {}  # waits inside its function
         self.uses: tuple[_Resolution, ...] = ()  # whose askers it is among, once it has settled
         self.context = _NO_CONTEXT
         self.task: asyncio.Task[Any] | None = None
@@ -874,12 +885,10 @@ class _Resolution(Node):
             if user is not None:
                 yield user
 
-    def waiters_of(self, owner: _Resolution) -> list[asyncio.Future[Any]]:
-        """List the futures on which the function of ``owner`` is waiting for this."""
+    def waiters_for(self, wanted: _Resolution) -> list[asyncio.Future[Any]]:
+        """List the futures on which its function is waiting for that one."""
         return [
-            asker
-            for asker, asked_by in self.askers.items()
-            if asked_by is owner and not isinstance(asker, _Resolution) and not asker.done()
+            waiter for waiter, asked in self.asking.items() if asked is wanted and not waiter.done()
         ]
 
     def unlink(self) -> None:
