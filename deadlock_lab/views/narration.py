@@ -19,6 +19,7 @@ __all__ = [
     "closing_event",
     "code",
     "describe",
+    "ending",
     "fields_at_end",
     "template_keys",
     "transcript",
@@ -173,6 +174,12 @@ def transcript(recording: Recording) -> list[str]:
     ]
 
 
+def ending(recording: Recording) -> str:
+    """Tell how a run ended: the last sentence of its transcript."""
+    fields = {**fields_at_end(recording), "time": when(recording.time)}
+    return _fill(TEMPLATES[_ending_key(recording)], fields)
+
+
 def template_keys(recording: Recording) -> list[str]:
     """Choose the template of each event, as keys of ``TEMPLATES``."""
     closing = closing_event(recording)
@@ -230,7 +237,7 @@ def _some(names: tuple[str, ...]) -> Iterable[str]:
     return names if len(names) <= _MANY else (*names[: _MANY - 1], f"{len(names) - 3} more")
 
 
-def _ending(recording: Recording) -> str:
+def _ending_key(recording: Recording) -> str:
     """Choose the key of the last sentence: how the run ended, and what was stuck then."""
     key = f"ENDED/{recording.outcome}"
     if recording.outcome not in (Outcome.DEADLOCK, Outcome.FINISHED):
@@ -244,7 +251,7 @@ def _variants(event: Event, jump: bool, closes: bool, recording: Recording) -> l
     """List the table's keys that fit an event, the most special first."""
     kind = Kind(event.kind)
     if kind is Kind.ENDED:
-        return [_ending(recording), f"ENDED/{recording.outcome}"]
+        return [_ending_key(recording)]
     who = {NOBODY: ["/nobody"], CLOCK: ["/clock"], event.task: ["/self"]}.get(event.by, [])
     if kind.name.startswith("TIMER_"):
         who = ["/nobody"] if event.task < 0 else []
