@@ -26,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -39,6 +40,8 @@ from deadlock_lab.patterns.errors import CircularDependencyError
 __all__ = ["ActiveOperation", "AsyncDependencyTracker", "TrackerSnapshot"]
 
 T = TypeVar("T")
+
+_WIDEST = 60  # how far a drawing may be indented before it goes on at the margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,19 +398,25 @@ class TrackerSnapshot:
         return "\n".join(self._forest()) or "no operation is running"
 
     def _forest(self) -> Iterator[str]:
-        """One line for each place in the forest. A stack of our own: it may be very deep."""
+        """Yield a line for each place in the forest. A stack of our own: it may be very deep."""
         waited_for = {waited for _, waited in self.edges}
-        roots = [name for name in self.operations if name not in waited_for]
-        stack = [(name, "", "") for name in reversed(roots)]
+        roots = deque(name for name in self.operations if name not in waited_for)
         seen: set[Hashable] = set()
-        while stack:
-            name, branch, indent = stack.pop()
-            below = self.operations[name].waits_for if name in self.operations else ()
-            again = "  (see above)" if below and name in seen else ""
-            yield f"{branch}{self._label(name)}{again}"
-            if not again:
-                seen.add(name)
-                stack.extend(reversed(list(_branches(below, indent))))
+        while roots:
+            stack = [(roots.popleft(), "", "")]
+            while stack:
+                name, branch, indent = stack.pop()
+                below = self.operations[name].waits_for if name in self.operations else ()
+                note = ""
+                if below and name in seen:
+                    note = "  (see above)"
+                elif below and len(indent) > _WIDEST:
+                    note = "  (see below)"
+                    roots.append(name)
+                else:
+                    seen.add(name)
+                    stack.extend(reversed(list(_branches(below, indent))))
+                yield f"{branch}{self._label(name)}{note}"
 
     def _label(self, name: Hashable) -> str:
         text = name if isinstance(name, str) else repr(name)
