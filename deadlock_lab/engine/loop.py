@@ -15,9 +15,10 @@ import itertools
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextvars import Context
 from typing import Any, ClassVar, TypeVarTuple, Unpack
+from weakref import WeakValueDictionary
 
 from .errors import DeadlockError, NotModelledError, RunawayError
 
@@ -58,6 +59,31 @@ def seconds(time: int) -> str:
     whole, part = divmod(time, 10**9)
     digits = f".{part:09}".rstrip("0").rstrip(".")
     return f"{whole}{digits} s"
+
+
+class _AsyncGenerators:
+    """The async generators that are open, in the order in which they were started.
+
+    asyncio keeps a set of them, hashed by address: they would close in any order.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: WeakValueDictionary[int, AsyncGenerator[Any, Any]] = WeakValueDictionary()
+
+    def add(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._by_id[id(generator)] = generator
+
+    def discard(self, generator: AsyncGenerator[Any, Any]) -> None:
+        self._by_id.pop(id(generator), None)
+
+    def clear(self) -> None:
+        self._by_id.clear()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[AsyncGenerator[Any, Any]]:
+        return iter(list(self._by_id.values()))
 
 
 class LabLoop(asyncio.BaseEventLoop):
@@ -101,6 +127,7 @@ class LabLoop(asyncio.BaseEventLoop):
         self.now = 0  # nanoseconds; what timers are compared with
         self._clock = 0.0  # seconds; what the program sees
         self._order = itertools.count()
+        self._asyncgens = _AsyncGenerators()
         self._dead_timers = 0
 
     def halt(self, reason: str) -> None:
@@ -187,13 +214,19 @@ class LabLoop(asyncio.BaseEventLoop):
     def _timer_fired(self, timer: asyncio.TimerHandle) -> None:
         """Do nothing: the recording loop listens here."""
 
-    def _write_to_self(self) -> None:
-        # Called by call_soon_threadsafe(); from our own thread it has nothing to wake.
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.Handle:
+        """Call back soon, as ``call_soon`` does; refused to any thread but the loop's own."""
         if self._thread_id not in (None, threading.get_ident()):
             raise NotModelledError(
                 "loop.call_soon_threadsafe() was called from another thread, which has no "
                 "place on a virtual clock; run this program on a real loop with asyncio.run()"
             )
+        return self.call_soon(callback, *args, context=context)
 
 
 def _refusal(name: str) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -126,9 +126,24 @@ def _waiter_of(frame: FrameType) -> asyncio.Task[Any] | None:
     return next((task for callback, _ in callbacks if (task := wakes(callback))), None)
 
 
+def _in_order(_: Any) -> Callable[..., Any]:
+    """Have ``as_completed`` start coroutines in the order in which they were given.
+
+    It puts them into a set first, and coroutines are hashed by their address.
+    """
+
+    def unique(*given: Iterable[Any]) -> Any:
+        if given and isinstance(asyncio._get_running_loop(), LabLoop):
+            return dict.fromkeys(*given).keys()
+        return set(*given)
+
+    return unique
+
+
 _PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (asyncio.Lock, "_locked", lambda _: _Watched("_locked", _lock_changed)),
     (asyncio.Semaphore, "_value", lambda _: _Watched("_value", _permits_changed)),
+    (asyncio.tasks, "set", _in_order),
     (
         threading.Thread,
         "start",
