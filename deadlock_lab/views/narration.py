@@ -63,7 +63,8 @@ TEMPLATES: Mapping[str, str] = {
     "ENDED/finished/cycle": "The program is over, but {cycle} waited for one another for ever.",
     "ENDED/finished/guess": "The program is over, but {cycle} seem to have waited for one another.",
     "ENDED/failed": "The program is over: it failed with {error}.",
-    "ENDED/deadlock": "Nothing is ready and no timer is set: {stuck} can never move again.",
+    "ENDED/deadlock": "Nothing is ready and no timer is set: the program can never go on.",
+    "ENDED/deadlock/stuck": "Nothing is ready and no timer is set: {stuck} can never move again.",
     "ENDED/deadlock/cycle": (
         "Nothing is ready and no timer is set: {cycle} wait for one another for ever."
     ),

@@ -92,11 +92,10 @@ function waitingHomes(payload, width, scale, size) {
   /** @type {Ring[]} */
   const rings = [];
   for (const cycle of payload.cycles) {
-    const ring = makeRing(cycle.nodes.slice(0, -1), width, scale, size);
+    const { ring, points } = looseRing(cycle.nodes.slice(0, -1), width, scale, size);
     ring.cy = y + ring.ry + scale.token / 2 + 8;
     ring.cx = width / 2;
     rings.push(ring);
-    const points = ringPoints(ring, scale, size);
     points.forEach((point, i) => {
       homes.set(ring.nodes[i], { x: ring.cx + point.x, y: ring.cy + point.y, ...size(ring.nodes[i]) });
     });
@@ -180,15 +179,35 @@ function wrap(row, room, size) {
   return Array.from({ length: lines }, (_, i) => row.slice(i * each, (i + 1) * each));
 }
 
+/** An ellipse on which the nodes do not touch. @param {number[]} nodes @param {number} width @param {Scale} scale @param {Plan["size"]} size */
+function looseRing(nodes, width, scale, size) {
+  for (let slack = 1.5; ; slack *= 1.1) {
+    const ring = makeRing(nodes, slack, width, scale, size);
+    const points = ringPoints(ring, scale, size);
+    if (slack > 8 || !touching(nodes, points, size)) return { ring, points };
+  }
+}
+
+/** @param {number[]} nodes @param {{x: number, y: number}[]} points @param {Plan["size"]} size */
+function touching(nodes, points, size) {
+  return points.some((a, i) =>
+    points.some((b, j) => {
+      const [one, other] = [size(nodes[i]), size(nodes[j])];
+      const across = (one.w + other.w) / 2 + 8;
+      const down = (one.h + other.h) / 2 + 8;
+      return j > i && Math.abs(a.x - b.x) < across && Math.abs(a.y - b.y) < down;
+    }));
+}
+
 /**
- * An ellipse on which the nodes do not touch. Tokens are wide and low, so distances are
- * measured in tokens: 1 across is a width, 1 down is a height.
- * @param {number[]} nodes @param {number} width @param {Scale} scale @param {Plan["size"]} size
+ * Tokens are wide and low, so distances are measured in tokens: 1 across is a width, 1 down
+ * is a height.
+ * @param {number[]} nodes @param {number} slack @param {number} width @param {Scale} scale @param {Plan["size"]} size
  * @returns {Ring}
  */
-function makeRing(nodes, width, scale, size) {
+function makeRing(nodes, slack, width, scale, size) {
   const { unitX, unitY } = units(nodes, scale, size);
-  const need = (nodes.length * 1.5) / (2 * Math.PI);
+  const need = (nodes.length * slack) / (2 * Math.PI);
   const room = width / 2 - unitX / 2 - PAD;
   const rx = Math.min(room, Math.max(nodes.length < 3 ? 110 : 140, need * unitX));
   // What does not fit across goes down: the ring stays as long as it has to be.
