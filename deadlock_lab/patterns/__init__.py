@@ -5,5 +5,6 @@ nothing else.
 """
 
 from deadlock_lab.patterns.errors import CircularDependencyError
+from deadlock_lab.patterns.guard import GuardedCall, Path, guard
 
-__all__ = ["CircularDependencyError"]
+__all__ = ["CircularDependencyError", "GuardedCall", "Path", "guard"]
