@@ -226,12 +226,15 @@ function units(nodes, scale, size) {
 function ringPoints(ring, scale, size) {
   const { unitX, unitY } = units(ring.nodes, scale, size);
   const count = ring.nodes.length;
+  // A long ring on a narrow page has straight sides: round, its ends would be too pointed.
+  const tall = ring.ry > ring.rx;
+  const bulge = (/** @type {number} */ part) => Math.sign(part) * Math.abs(part) ** (tall ? 1 / 3 : 1);
   // Of two tasks and two locks, the tasks stand left and right.
-  const start = count % 2 ? -Math.PI / 2 : Math.PI;
-  const steps = 720;
+  const start = count % 2 || tall ? -Math.PI / 2 : Math.PI;
+  const steps = 1440;
   const at = (/** @type {number} */ i) => {
     const angle = start + (2 * Math.PI * i) / steps;
-    return { x: ring.rx * Math.cos(angle), y: ring.ry * Math.sin(angle) };
+    return { x: ring.rx * bulge(Math.cos(angle)), y: ring.ry * bulge(Math.sin(angle)) };
   };
   const along = [0];
   for (let i = 1; i <= steps; i += 1) {
