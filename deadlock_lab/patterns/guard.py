@@ -37,8 +37,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F")
 
-# 4,096 bits are 560 bytes a link; at 100 ancestors one new key in forty takes the walk, at 1,000 one
-# in five.
+# 4,096 bits are 560 bytes a link. At 100 ancestors one new key in forty takes the walk; at 1,000
+# one in five does, and a call then costs 8 µs on average instead of 1.
 _FILTER_BITS: Final = 4096
 _BITS: Final = tuple(1 << position for position in range(_FILTER_BITS))
 _MASK: Final = _FILTER_BITS - 1
@@ -233,8 +233,9 @@ def guard(
     ----------
     key
         Called with the arguments of the call; what it returns (any hashable value) says which
-        work it is. Without it, all arguments together are the key. For a method, ``self`` is among
-        them: return it too if two instances are not to be confused.
+        work it is. Without it, all arguments together are the key, as they are written: ``f(1)``
+        and ``f(user=1)`` are two. For a method, ``self`` is among them: return it too if two
+        instances are not to be confused.
     fallback
         What a call that closes a circle returns instead of raising: a value, or a function of the
         error which makes it.
