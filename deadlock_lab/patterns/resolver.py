@@ -35,8 +35,10 @@ import inspect
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
+from itertools import pairwise
 from types import CoroutineType
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -153,7 +155,7 @@ class AsyncResolver:
     ...     for error in await asyncio.gather(a, resolver.resolve("B", b), return_exceptions=True):
     ...         print(error)
     >>> asyncio.run(main())
-    circular dependency: A → B → A; remove one of these dependencies
+    circular dependency: B → A → B; remove one of these dependencies
     circular dependency: B → A → B; remove one of these dependencies
     """
 
@@ -553,7 +555,7 @@ class AsyncResolver:
         try:
             self._drain()
             return await waiter
-        except asyncio.CancelledError:
+        except (Exception, asyncio.CancelledError):
             self._withdraw(resolution, waiter)
             if resolution.abandoned:
                 await self._gone(resolution)
@@ -572,24 +574,23 @@ class AsyncResolver:
             self._drain()
 
     async def _gone(self, resolution: _Resolution) -> None:
-        """Wait for the end of work that nobody wants any more; pass further cancellations on."""
+        """Wait for the end of work that nobody wants any more.
+
+        It has been cancelled once. Further cancellations of the caller are not passed on, as in a
+        TaskGroup: down a chain of callers, each would set off another wave of them.
+        """
         while not resolution.settled:
             listener = asyncio.get_running_loop().create_future()
             resolution.askers[listener] = None
-            try:
+            with suppress(asyncio.CancelledError):
                 await listener
-            except asyncio.CancelledError:
-                if resolution.task is not None:
-                    resolution.task.cancel()
 
     def _break(self, cycle: list[_Resolution]) -> CircularDependencyError:
-        """Turn every wait along the cycle into an error; return the one for its first member."""
-        keys = [member.key for member in cycle[:-1]]
-        errors = [
-            CircularDependencyError([*keys[start:], *keys[:start], keys[start]])
-            for start in range(len(keys))
-        ]
-        for waiting, wanted, error in zip(cycle[1:], cycle[2:], errors[1:], strict=False):
+        """Turn every wait along the cycle into an error; return the one for whoever closes it."""
+        keys = tuple(member.key for member in cycle)
+        for waiting, wanted in pairwise(cycle[1:]):
+            # One error each, or they would share a traceback; but all share the tuple.
+            error = CircularDependencyError(keys)
             if not waiting.begun:
                 self._work.append((self._fail, (waiting, error)))
             for waiter in waiting.waiters_for(wanted):
@@ -597,7 +598,7 @@ class AsyncResolver:
         if not cycle[1].askers:  # it was planned for this wait alone
             self._abandon(cycle[1])
         self._drain()
-        return errors[0]
+        return CircularDependencyError(keys)
 
     # -- running ---------------------------------------------------------------------------------
 
