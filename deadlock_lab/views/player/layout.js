@@ -25,7 +25,7 @@ const GAP = 12;
 const HEAD = 24; // a lane's title
 const PAD = 12;
 const TOP = 6; // rows of those who wait for those who wait for …
-const CROWDED = 40; // from so many nodes on, tokens are small
+const CROWDED = 24; // from so many nodes on, tokens are small
 
 /** @type {Scale} */
 const NORMAL = { letter: 7.3, token: 28, row: 40, extra: 46, widest: 152 };
@@ -243,7 +243,10 @@ function ringPoints(ring, scale, size) {
   }
   return ring.nodes.map((_, n) => {
     const goal = (along[steps] * n) / count;
-    return at(along.findIndex((far) => far >= goal - 1e-9));
+    const after = Math.max(1, along.findIndex((far) => far >= goal - 1e-9));
+    const share = (goal - along[after - 1]) / (along[after] - along[after - 1]);
+    const [a, b] = [at(after - 1), at(after)];
+    return { x: a.x + (b.x - a.x) * share, y: a.y + (b.y - a.y) * share };
   });
 }
 

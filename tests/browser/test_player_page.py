@@ -1,0 +1,383 @@
+"""The saved page in a real Chromium: every control, by mouse and by keyboard."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deadlock_lab.engine.recording import Recording
+from deadlock_lab.engine.run import execute
+from deadlock_lab.views.html import page as page_of
+from deadlock_lab.views.html import save_html
+from deadlock_lab.views.narration import closing_event, transcript
+from deadlock_lab.views.payload import opening
+
+pytestmark = pytest.mark.browser
+
+EVIL = "<img src=x onerror=\"document.title='pwned'\">"
+KEYS = {"back": "ArrowLeft", "forward": "ArrowRight", "start": "Home", "end": "End"}
+TITLES = {
+    "start": "To the start (Home)",
+    "back": "One step back (←)",
+    "forward": "One step forward (→)",
+    "end": "To the end (End)",
+    "cycle": "To the moment the cycle closes (C)",
+    "play": "Play (Space)",
+    "pause": "Pause (Space)",
+    "slower": "Slower (−)",
+    "faster": "Faster (+)",
+    "help": "Help (?)",
+}
+
+
+async def circle() -> None:
+    tasks: dict[str, asyncio.Task[Any]] = {}
+
+    async def worker(other: str) -> None:
+        await asyncio.sleep(0.5)
+        await tasks[other]
+
+    for name, other in (("A", "B"), ("B", EVIL), (EVIL, "A")):
+        tasks[name] = asyncio.create_task(worker(other), name=name)
+    await asyncio.gather(*tasks.values())
+
+
+@pytest.fixture(scope="session")
+def recording() -> Recording:
+    return execute(circle)
+
+
+@pytest.fixture(scope="session")
+def url(recording: Recording, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "run.html"
+    save_html(recording, path)
+    return path.as_uri()
+
+
+class Player:
+    """The player on a page, as a person meets it."""
+
+    def __init__(self, page: Any, root: Any = None) -> None:
+        self.page = page
+        self.root = root or page.locator(".deadlock-lab")
+
+    @property
+    def position(self) -> int:
+        return int(self.root.locator(".dl-where").inner_text().split(" / ")[0])
+
+    @property
+    def said(self) -> str:
+        return str(self.root.locator(".dl-say").inner_text())
+
+    def click(self, name: str) -> None:
+        self.root.get_by_role("button", name=TITLES[name], exact=True).click()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+
+@pytest.fixture
+def player(open_page: Callable[..., Any], url: str) -> Player:
+    found = Player(open_page(url))
+    found.root.focus()
+    return found
+
+
+def plain(sentence: str) -> str:
+    return sentence.replace("`", "")
+
+
+def test_it_opens_where_the_story_begins(player: Player, recording: Recording) -> None:
+    at = opening(recording)
+    assert player.position == at
+    assert player.said == plain(transcript(recording)[at - 1])
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_steps_and_jumps(by: str, player: Player, recording: Recording) -> None:
+    total, at = len(recording.trace.events), opening(recording)
+    for control, expected in [
+        ("forward", at + 1),
+        ("forward", at + 2),
+        ("back", at + 1),
+        ("end", total),
+        ("start", 0),
+    ]:
+        if by == "mouse":
+            player.click(control)
+        else:
+            player.press(KEYS[control])
+        assert player.position == expected
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_the_moment_the_cycle_closes(by: str, player: Player, recording: Recording) -> None:
+    if by == "mouse":
+        player.click("cycle")
+    else:
+        player.press("c")
+    closed = closing_event(recording)
+    assert player.position == closed + 1
+    assert player.said == plain(transcript(recording)[closed])
+    assert player.root.locator(".dl-task.dl-in-cycle").count() == 3
+    assert player.root.locator(".dl-arrow.dl-in-cycle").count() == 3
+    assert player.root.locator(".dl-ring.dl-on").text_content() == "cycle of 3"
+    player.press("ArrowLeft")
+    assert player.root.locator(".dl-in-cycle").count() == 0
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_play_and_pause(by: str, player: Player) -> None:
+    start = player.position
+    player.press("+", "+", "+")
+    if by == "mouse":
+        player.click("play")
+    else:
+        player.press("Space")
+    player.page.wait_for_function(
+        f"parseInt(document.querySelector('.dl-where').textContent) > {start + 2}"
+    )
+    if by == "mouse":
+        player.click("pause")
+    else:
+        player.press("Space")
+    paused = player.position
+    player.page.wait_for_timeout(400)
+    assert player.position == paused
+
+
+def test_playing_ends_at_the_end_and_begins_anew(player: Player, recording: Recording) -> None:
+    total = len(recording.trace.events)
+    player.press("+", "+", "+", "End", "ArrowLeft", "Space")
+    player.page.wait_for_function(
+        f"document.querySelector('.dl-where').textContent === '{total} / {total}'"
+    )
+    player.root.get_by_role("button", name=TITLES["play"], exact=True).wait_for()
+    player.press("Space")
+    assert player.position < total
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_speed_has_ends(by: str, player: Player) -> None:
+    pace = player.root.locator(".dl-pace")
+    seen = [pace.inner_text()]
+    for _ in range(3):
+        player.press("+") if by == "keyboard" else player.click("faster")
+        seen.append(pace.inner_text())
+    assert seen == ["1×", "2×", "4×", "8×"]
+    for _ in range(5):
+        player.press("-") if by == "keyboard" else player.click("slower")
+    assert pace.inner_text() == "0.25×"
+    player.press("-")
+    assert pace.inner_text() == "0.25×"
+
+
+def test_scrubbing_with_the_mouse(player: Player, recording: Recording) -> None:
+    track = player.root.locator(".dl-track").bounding_box()
+    middle = track["y"] + track["height"] / 2
+    player.page.mouse.move(track["x"] + 1, middle)
+    player.page.mouse.down()
+    player.page.mouse.move(track["x"] + track["width"] / 2, middle, steps=5)
+    assert abs(player.position - len(recording.trace.events) / 2) <= 1
+    player.page.mouse.move(track["x"] + track["width"], middle, steps=5)
+    player.page.mouse.up()
+    assert player.position == len(recording.trace.events)
+
+
+def test_the_scrubber_says_where_it_is(player: Player, recording: Recording) -> None:
+    slider = player.root.get_by_role("slider", name="Moment")
+    slider.focus()
+    before = player.position
+    player.press("ArrowRight")
+    assert player.position == before + 1
+    said = slider.get_attribute("aria-valuetext")
+    assert said == (
+        f"step {before + 1} of {len(recording.trace.events)}: "
+        + plain(transcript(recording)[before])
+    )
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_help_opens_and_closes(by: str, player: Player) -> None:
+    card = player.root.get_by_role("dialog", name="Help")
+    assert not card.is_visible()
+    if by == "mouse":
+        player.click("help")
+        assert card.is_visible()
+        card.get_by_role("button", name="Close (Esc)").click()
+    else:
+        player.press("?")
+        assert card.is_visible()
+        player.press("Escape")
+    assert not card.is_visible()
+    assert player.root.evaluate("root => root === document.activeElement")
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_one_task_can_be_followed(by: str, player: Player) -> None:
+    player.press("c")
+    player.page.wait_for_timeout(600)  # it has come to rest
+    if by == "mouse":
+        player.root.get_by_role("button", name="A: waiting", exact=True).click()
+    else:
+        player.press("]", "]")
+    assert player.root.locator(".dl-picked").inner_text() == "A"
+    story = player.root.locator(".dl-steps li").all_inner_texts()
+    assert story
+    assert all(re.search(r"\bA\b", line) for line in story)
+    player.press("Escape")
+    assert player.root.locator(".dl-picked").count() == 0
+
+
+def test_a_sentence_of_the_list_leads_to_its_moment(player: Player) -> None:
+    player.root.locator("summary").click()
+    player.root.locator(".dl-steps li").nth(6).get_by_role("button").click()
+    assert player.position == 7
+
+
+def test_the_line_that_is_told_of_is_marked(player: Player, recording: Recording) -> None:
+    player.press("c")
+    place = recording.trace.places[recording.trace.events[closing_event(recording)].place]
+    now = player.root.locator(".dl-now")
+    assert now.locator(".dl-number-of-line").inner_text() == str(place.line)
+    assert "await tasks[other]" in now.inner_text()
+    box, pane = now.bounding_box(), player.root.locator(".dl-code").bounding_box()
+    player.page.wait_for_timeout(700)
+    box = now.bounding_box()
+    assert pane["y"] <= box["y"] <= pane["y"] + pane["height"]
+
+
+def test_names_are_text_and_never_markup(player: Player) -> None:
+    player.press("End")
+    player.root.locator("summary").click()
+    assert player.page.title() != "pwned"
+    assert player.page.locator("img").count() == 0
+    assert EVIL in player.said
+
+
+def test_all_keys_stay_in_the_player(player: Player) -> None:
+    player.page.evaluate(
+        "() => { window.heard = [];"
+        " document.addEventListener('keydown', e => window.heard.push(e.key)); }"
+    )
+    player.press("x", "d", "d", "ArrowDown", "ArrowRight", "Space", "Space", "c", "?", "Escape")
+    assert player.page.evaluate("window.heard") == []
+    assert player.root.get_attribute("data-lm-suppress-shortcuts") == "true"
+
+
+def test_a_link_leads_to_a_moment(open_page: Callable[..., Any], url: str) -> None:
+    player = Player(open_page(f"{url}#step=5"))
+    assert player.position == 5
+    player.page.evaluate("location.hash = '#step=9'")
+    player.page.wait_for_function("document.querySelector('.dl-where').textContent[0] === '9'")
+
+
+def test_two_players_do_not_disturb_each_other(open_page: Callable[..., Any], url: str) -> None:
+    page = open_page(url)
+    page.evaluate(
+        """async () => {
+            const module = document.querySelector("script[type=module]").textContent;
+            const payload = JSON.parse(
+                document.querySelector("script[type='application/json']").textContent);
+            const first = module.slice(0, module.indexOf("const payload = JSON.parse"));
+            const blob = new Blob([first], { type: "text/javascript" });
+            const { default: widget } = await import(URL.createObjectURL(blob));
+            const model = {
+                values: { payload, position: 3 }, saved: 0, heard: {},
+                get(name) { return this.values[name]; },
+                set(name, value) { this.values[name] = value; },
+                save_changes() { this.saved += 1; },
+                on(name, act) { (this.heard[name] ??= []).push(act); },
+                off(name, act) { this.heard[name] = this.heard[name].filter(a => a !== act); },
+            };
+            const el = document.createElement("section");
+            document.body.append(el);
+            window.model = model;
+            window.cleanup = widget.render({ model, el });
+        }"""
+    )
+    one = Player(page, page.locator("main .deadlock-lab"))
+    other = Player(page, page.locator("section > .deadlock-lab"))
+    before = one.position
+    assert other.position == 3
+    other.root.focus()
+    other.press("ArrowRight", "ArrowRight")
+    assert (one.position, other.position) == (before, 5)
+    page.wait_for_function("window.model.saved === 1")  # told once, not with every step
+    assert page.evaluate("window.model.values.position") == 5
+    page.evaluate("() => { model.values.position = 8; model.heard['change:position'][0](); }")
+    assert other.position == 8
+    page.evaluate("window.cleanup()")
+    assert page.locator(".deadlock-lab").count() == 1
+    assert page.evaluate("Object.values(window.model.heard).flat().length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_follow_the_reader(
+    scheme: str, open_page: Callable[..., Any], url: str
+) -> None:
+    page = open_page(f"{url}#step=12", color_scheme=scheme)
+    ground, ink = page.locator(".dl-frame").evaluate(
+        "e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]"
+    )
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (ground, ink)]
+    assert (brightness[0] > brightness[1]) == (scheme == "light")
+
+
+@pytest.mark.parametrize("width", [360, 590, 1180])
+def test_nothing_sticks_out_at_any_width(
+    width: int, open_page: Callable[..., Any], url: str
+) -> None:
+    page = open_page(url, viewport={"width": width, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    stage = page.locator(".dl-stage").bounding_box()
+    for token in page.locator(".dl-token:not(.dl-gone)").all():
+        box = token.bounding_box()
+        assert box["x"] >= stage["x"] - 1
+        assert box["x"] + box["width"] <= stage["x"] + stage["width"] + 1
+
+
+def test_with_reduced_motion_tasks_are_there_at_once(
+    open_page: Callable[..., Any], url: str
+) -> None:
+    page = open_page(f"{url}#step=2", reduced_motion="reduce")
+    page.locator(".deadlock-lab").focus()
+    where = "() => document.querySelector('.dl-running').style.transform"
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    first = page.evaluate(where)
+    page.wait_for_timeout(300)
+    assert page.evaluate(where) == first
+
+
+def test_it_works_in_a_sandboxed_frame(
+    open_page: Callable[..., Any], recording: Recording, tmp_path: Path
+) -> None:
+    outer = tmp_path / "outer.html"
+    outer.write_text("<!doctype html><title>outer</title>", encoding="utf-8")
+    page = open_page(outer.as_uri())
+    page.evaluate(
+        """html => {
+            const frame = document.createElement("iframe");
+            frame.setAttribute("sandbox", "allow-scripts");
+            frame.style.cssText = "width: 1000px; height: 700px";
+            frame.srcdoc = html;
+            document.body.append(frame);
+        }""",
+        page_of(recording),
+    )
+    where = page.frame_locator("iframe").locator(".dl-where")
+    assert where.inner_text() == f"{opening(recording)} / {len(recording.trace.events)}"
+
+
+def test_without_scripts_there_is_a_transcript(
+    open_page: Callable[..., Any], url: str, recording: Recording
+) -> None:
+    page = open_page(url, java_script_enabled=False)
+    assert page.locator("noscript li").all_inner_texts() == transcript(recording)
