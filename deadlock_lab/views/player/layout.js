@@ -34,10 +34,9 @@ const DENSE = { letter: 6.4, token: 20, row: 27, extra: 32, widest: 96 };
 
 /** @param {import("./state.js").Payload} payload @param {number} width @returns {Plan} */
 export function plan(payload, width) {
-  const narrow = width < 480;
   const dense = payload.tasks.length + payload.resources.length > CROWDED;
   const scale = dense ? DENSE : NORMAL;
-  const widest = narrow ? Math.min(108, scale.widest) : scale.widest;
+  const widest = Math.min(scale.widest, Math.max(104, Math.round(width * 0.31)));
   const size = (/** @type {number} */ node) => {
     const name = node >= 0 ? payload.tasks[node][0] : payload.resources[~node][0];
     const w = Math.round([...name].length * scale.letter + scale.extra);
@@ -58,16 +57,19 @@ function stack(payload, width, waiting, { row }, size) {
   const readyWidth = width - runningWidth - GAP;
   const perRow = Math.max(1, Math.floor((readyWidth - 2 * PAD) / (average + GAP)));
   const top = HEAD + Math.min(2, Math.ceil(mostReady(payload) / perRow)) * row + 8;
-  const finishedRows = Math.min(2, Math.ceil((payload.tasks.length * (average + GAP)) / (width - 2 * PAD)));
+  const beside = width >= 680; // timers and finished tasks share a row
+  const last = beside ? (width - GAP) / 2 : width;
+  const rows = Math.min(2, Math.ceil((payload.tasks.length * (average + GAP)) / (last - 2 * PAD)));
   const under = top + GAP;
   const timersY = under + HEAD + waiting + GAP;
-  const finishedY = timersY + 64 + GAP;
+  const finishedY = beside ? timersY : timersY + 64 + GAP;
+  const finishedHeight = Math.max(64, HEAD + rows * row + 8);
   return {
     running: { x: 0, y: 0, w: runningWidth, h: top },
     ready: { x: runningWidth + GAP, y: 0, w: readyWidth, h: top },
     waiting: { x: 0, y: under, w: width, h: HEAD + waiting },
-    timers: { x: 0, y: timersY, w: width, h: 64 },
-    finished: { x: 0, y: finishedY, w: width, h: HEAD + finishedRows * row + 8 },
+    timers: { x: 0, y: timersY, w: last, h: beside ? finishedHeight : 64 },
+    finished: { x: width - last, y: finishedY, w: last, h: finishedHeight },
   };
 }
 

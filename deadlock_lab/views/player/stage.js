@@ -193,7 +193,7 @@ export function makeStage(payload, onPick) {
 
   /** @param {import("./state.js").State} state */
   function showTimers(state) {
-    const room = Math.max(1, Math.floor(((layout?.width ?? 300) - 70) / 165));
+    const room = Math.max(1, Math.floor(((layout?.lanes.timers.w ?? 300) - 70) / 165));
     const next = state.timers.slice(0, room);
     const rest = state.timers.length - next.length;
     chips.replaceChildren(...next.map((timer) => {
