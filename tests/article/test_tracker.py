@@ -51,7 +51,7 @@ def test_the_articles_own_example_is_let_through_each_time_round():
         await reentry.fetch_user(user_id)
         return await asyncio.create_task(process_user_data(user_id))  # by way of the audit
 
-    run = lab.run(lambda: process_user_data(42), max_steps=5_000)
+    run = lab.run(lambda: process_user_data(42), max_steps=3_000)
 
     assert run.outcome == "runaway"
     assert depth > 201
