@@ -119,7 +119,7 @@ class Run:
     def __repr__(self) -> str:
         return f"<Run {summary(self.recording)}>"
 
-    def _repr_mimebundle_(self, **_: Any) -> "dict[str, Any] | tuple[dict[str, Any], Any]":
+    def _repr_mimebundle_(self, **_: Any) -> Any:
         """Show the player, with a picture and a text for places where it cannot live."""
         from .views.notebook import mimebundle
 

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import signal
+import sys
 import threading
 import time
 from asyncio import events, tasks
@@ -14,11 +15,12 @@ from typing import Any
 from .errors import BlockedStepError
 from .loop import LabLoop
 from .places import learner_frame, place_of
+from .teardown import abandon
 
 __all__ = ["beside_any_loop", "watched"]
 
 _LOOKS = 8  # how often a step's limit is looked at within it
-_AGAIN = 0.0005  # seconds between throws once a step has swallowed the first
+_PROGRAM = frozenset({asyncio.Handle._run.__code__, abandon.__code__})  # what calls the program
 
 
 @contextmanager
@@ -41,11 +43,17 @@ def beside_any_loop() -> Iterator[None]:
 
 
 class _Watch:
-    """Sees that a loop has been in one step for too long, and throws into that step."""
+    """Sees that a loop has been in one step for too long, and throws into that step.
 
-    def __init__(self, loop: LabLoop, limit: float) -> None:
+    Only into the program's code: an exception thrown into the loop's own would leave it
+    in pieces. Once a step has been condemned the program is over, and what is left to
+    clear up gets less time.
+    """
+
+    def __init__(self, loop: LabLoop, limit: float, border: FrameType) -> None:
         self._loop = loop
-        self._limit = limit
+        self._limit = self._patience = limit
+        self._border = border.f_code
         self.touch()
 
     def touch(self) -> None:
@@ -53,22 +61,47 @@ class _Watch:
         self._step = self._loop.steps
         self._since = time.monotonic()
 
-    def overdue(self) -> bool:
+    def overdue(self, frame: FrameType | None) -> bool:
         """Whether the step that ran at the last look still runs, past its limit."""
-        if self._loop.steps != self._step:
+        if self._loop.steps != self._step or not self._in_program(frame):
             self.touch()
-        return time.monotonic() - self._since > self._limit
+        return time.monotonic() - self._since > self._patience
+
+    def _in_program(self, frame: FrameType | None) -> bool:
+        """Whether the program runs, not the loop around it: it is the one further in."""
+        while frame is not None and frame.f_code is not self._border:
+            if frame.f_code in _PROGRAM:
+                return True
+            frame = frame.f_back
+        return False
 
     def condemn(self, frame: FrameType | None) -> str:
         """Let the loop run nothing more, and say where it was kept busy."""
+        if not self._loop.halted:
+            self._loop.halt(self._reason(frame))
+            self._patience = self._limit / _LOOKS
+        return self._loop.halted
+
+    def _reason(self, frame: FrameType | None) -> str:
         seen = learner_frame(frame)
         where = f" at {place_of(seen.f_code, seen.f_lineno)}" if seen else ""
-        self._loop.halt(
+        return (
             f"one step kept the loop busy for more than {self._limit:g} real seconds{where} "
             f"(max_step_seconds={self._limit:g}): a blocking call or an endless loop without "
             "an await; while it lasts, no other task can run"
         )
-        return self._loop.halted
+
+
+def _pauses() -> Iterator[float]:
+    """Yield times to wait before throwing again into a step that swallows what is thrown.
+
+    ``while True`` round a ``try`` is left only from the few instructions outside of the
+    ``try``. Even pauses keep missing them; uneven ones, spread by the golden ratio, do not.
+    """
+    spread = 0.0
+    while True:
+        spread = (spread + 0.618_033_988_75) % 1
+        yield 20e-6 + spread * 200e-6
 
 
 _watches: dict[int, list[_Watch]] = {}  # by thread; the last one of a thread is at work
@@ -81,7 +114,7 @@ def watched(loop: LabLoop, limit: float) -> Iterator[None]:
     On the main thread by a signal, which also ends a blocking call; elsewhere (and
     on Windows) from a second thread, which can only end a loop of Python code.
     """
-    watch = _Watch(loop, limit)
+    watch = _Watch(loop, limit, border=sys._getframe(2))
     mine = _watches.setdefault(threading.get_ident(), [])
     mine.append(watch)
     main = threading.current_thread() is threading.main_thread()
@@ -93,14 +126,18 @@ def watched(loop: LabLoop, limit: float) -> Iterator[None]:
         mine.pop()
         if mine:
             mine[-1].touch()  # the time of a nested run is not the outer step's fault
+        else:
+            del _watches[threading.get_ident()]
 
 
 @contextmanager
 def _by_signal(watch: _Watch, pause: float) -> Iterator[None]:
+    pauses = _pauses()
+
     def look(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if watch.overdue():
+        if watch.overdue(frame):
             reason = watch.condemn(frame)
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+            signal.setitimer(signal.ITIMER_REAL, next(pauses), pause)
             raise BlockedStepError(reason)
 
     handler = signal.signal(signal.SIGALRM, look)
@@ -118,10 +155,15 @@ def _by_thread(watch: _Watch, pause: float) -> Iterator[None]:
     target = threading.get_ident()
 
     def look() -> None:
-        while not over.wait(pause):
-            if watch.overdue():
-                watch.condemn(None)
+        pauses = _pauses()
+        wait = pause
+        while not over.wait(wait):
+            frame = sys._current_frames().get(target)
+            wait = pause
+            if watch.overdue(frame):
+                watch.condemn(frame)
                 _throw(target, BlockedStepError)
+                wait = next(pauses)
 
     looker = threading.Thread(target=look, name="deadlock_lab watch", daemon=True)
     try:

@@ -13,6 +13,7 @@ from .loop import MAX_STEPS, MAX_TIME
 from .patches import patched
 from .recorder import RecordingLoop
 from .recording import Outcome, Recording
+from .snapshot import wait_graph
 from .teardown import clear_up
 
 __all__ = ["MAX_STEP_SECONDS", "Program", "execute"]
@@ -44,14 +45,15 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
     stuck: set[asyncio.Task[Any]] = set()
     try:
         task = loop.create_task(_coroutine(main))
-        limit = _drive(loop, task)
-        waits = loop.wait_graph()
-        stuck = {t for t in asyncio.all_tasks(loop) if hash(t) in waits.stuck_ids}
+        limit, stopped = _drive(loop, task)
+        waits = wait_graph(loop)
+        never = set(waits.stuck_ids)
+        stuck = {t for t in asyncio.all_tasks(loop) if loop.books.ordinal(t) in never}
         loop.note_unseen_failures(main=task)
-        outcome, error = _judge(task, limit)
+        outcome, error = (Outcome.FAILED, stopped) if stopped else _judge(task, limit)
         return Recording(
             outcome=outcome,
-            trace=loop.trace(),
+            trace=loop.books.close(),
             waits=waits,
             steps=loop.steps,
             time=loop.now,
@@ -63,16 +65,22 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
         clear_up(loop, stuck)
 
 
-def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> str:
-    """Run until main is done or nothing can move; return the limit that was met, if any."""
+def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> tuple[str, BaseException | None]:
+    """Run until main is done or nothing can move.
+
+    Returns:
+        The limit that was met, if any, and an error where the loop was stopped by hand.
+    """
     task.add_done_callback(lambda _: loop.stop())
     try:
         loop.run_forever()
     except DeadlockError:
-        return ""
+        return "", None
     except (RunawayError, BlockedStepError) as stopped:
-        return loop.halted or str(stopped)
-    return loop.halted
+        return loop.halted or str(stopped), None
+    if task.done() or loop.halted:
+        return loop.halted, None
+    return "", RuntimeError("the program stopped its event loop before main was done")
 
 
 def _judge(task: asyncio.Task[Any], limit: str) -> tuple[Outcome, BaseException | None]:

@@ -8,7 +8,7 @@ from _asyncio import Future, Task  # the C classes: nest_asyncio rebinds asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-__all__ = ["LabFuture", "LabTask", "task_of", "wakes"]
+__all__ = ["LabFuture", "LabTask", "is_task", "task_of", "wakes"]
 
 # What asyncio puts into the ready queue to move a task on, by name: the wake-up of C and
 # Python tasks, and a Python task's plain step. The C task's step has a type, but no name.
@@ -72,6 +72,11 @@ class LabTask(Task[Any]):
             self._cancelling_now = False
 
 
+def is_task(thing: object) -> bool:
+    """Whether something is a task: the C class, the Python class, or any of their kind."""
+    return hasattr(thing, "_fut_waiter") and hasattr(thing, "get_coro")
+
+
 def task_of(callback: Any) -> Task[Any] | None:
     """Return the task that a ready callback would step, or None.
 
@@ -79,8 +84,8 @@ def task_of(callback: Any) -> Task[Any] | None:
     """
     name = getattr(callback, "__name__", None) or type(callback).__name__
     if name in _STEPS or name == "TaskStepMethWrapper":
-        owner = callback.__self__
-        return owner if hasattr(owner, "_fut_waiter") else None
+        owner: Task[Any] = callback.__self__
+        return owner if is_task(owner) else None
     return None
 
 

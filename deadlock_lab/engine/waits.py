@@ -8,10 +8,11 @@ standard library with the lock, queue or event that they serve.
 import asyncio
 import gc
 from collections.abc import Callable, Iterable, Iterator
-from types import AsyncGeneratorType, CoroutineType, FrameType
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Literal, NamedTuple
 
 from .places import is_library
+from .tasks import is_task
 
 __all__ = ["Reading", "await_chain", "blocked_on", "learner_frames", "pending", "read_wait"]
 
@@ -44,11 +45,12 @@ def _unwrap(awaitable: object) -> object:
     # show nothing; what they drive is the one coroutine or generator that they refer to.
     if type(awaitable).__name__ in _OPAQUE:
         for inner in gc.get_referents(awaitable):
-            if isinstance(inner, AsyncGeneratorType | CoroutineType):
+            if isinstance(inner, _DRIVEN) or type(inner).__name__ in _OPAQUE:
                 return inner
     return None
 
 
+_DRIVEN = (AsyncGeneratorType, CoroutineType, GeneratorType)
 _OPAQUE = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
 )
@@ -91,7 +93,7 @@ def read_wait(future: Future, chain: list[FrameType]) -> Reading:
 
 def _members(future: Future) -> tuple[str, tuple[object, ...]]:
     """Name how a bare future is awaited, and what it stands for, gathers taken apart."""
-    if isinstance(future, asyncio.Task):
+    if is_task(future):
         return "await", (future,)
     if (children := getattr(future, "_children", None)) is not None:
         return "gather", tuple(o for child in children for o in _members(child)[1])
@@ -147,8 +149,20 @@ def _wait_for(local: dict[str, Any], future: Future) -> Reading:
 
 
 def _as_completed(local: dict[str, Any], future: Future) -> Reading:
-    todo = local["todo"] if "todo" in local else getattr(local.get("self"), "_todo", ())
+    if (iterator := local.get("self")) is not None:
+        todo = iterator._todo
+    else:  # until 3.12 only the callbacks of the tasks know what is still to do
+        todo = {t for t in asyncio.all_tasks(future.get_loop()) if _completes(t, local["done"])}
     return Reading("as_completed", "any", _each(todo) or (future,))
+
+
+def _completes(future: Future, queue: object) -> bool:
+    """Whether a future will tell ``as_completed`` that it is done, by its queue."""
+    for callback, _ in getattr(future, "_callbacks", None) or ():
+        code = getattr(callback, "__code__", None)
+        if code is not None and code.co_qualname == "as_completed.<locals>._on_completion":
+            return callback.__closure__[code.co_freevars.index("done")].cell_contents is queue
+    return False
 
 
 def _task_group(local: dict[str, Any], future: Future) -> Reading:  # noqa: ARG001
@@ -166,6 +180,7 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], Future], Reading]] = {
     "wait_for": _wait_for,
     "as_completed.<locals>._wait_for_one": _as_completed,
     "_AsCompletedIterator._wait_for_one": _as_completed,
+    "_AsCompletedIterator.__anext__": _as_completed,
     "TaskGroup.__aexit__": _task_group,
     "TaskGroup._aexit": _task_group,
     "_ContextManagerMixin.__aenter__": _in_async_with,

@@ -1,0 +1,97 @@
+"""Who waits for whom at the end of a run, read off the live tasks."""
+
+import asyncio
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from .graph import Waiter, WaitGraph, find_stuck
+from .naming import may_set
+from .recorder import RecordingLoop
+from .tasks import is_task, task_of, wakes
+from .waits import await_chain, blocked_on, learner_frames, read_wait
+
+__all__ = ["wait_graph"]
+
+Task = asyncio.Task[Any]
+
+
+def wait_graph(loop: RecordingLoop) -> WaitGraph:
+    """Read who waits for whom at this moment, and who can never move again."""
+    books = loop.books
+    ready = {books.ordinal(t) for h in loop._ready if (t := _stepped_by(h)) is not None}
+    waiters: dict[int, Waiter] = {}
+    chains: dict[int, list[FrameType]] = {}
+    for task in sorted(asyncio.all_tasks(loop), key=books.ordinal):
+        ordinal = books.ordinal(task)
+        if ordinal not in ready and (future := blocked_on(task)) is not None:
+            chains[ordinal] = chain = list(await_chain(task.get_coro()))
+            wait = books.wait(read_wait(future, chain), chain)
+            waiters[ordinal] = Waiter(wait, books.where(chain, ordinal))
+    timers = [timer for _, _, timer in loop._scheduled if not timer._cancelled]
+    moved = [books.ordinal(owner) for timer in timers if (owner := _moved_by(timer))]
+    things = tuple(books.resources)
+    holders = {r: tuple(tasks) for r, tasks in books.holders.items() if tasks}
+    return WaitGraph(
+        infos=tuple(books.tasks),
+        things=things,
+        waiters=waiters,
+        holders=holders,
+        setters=_likely_setters(loop, waiters, chains),
+        stuck_ids=find_stuck(
+            waiters, things, holders, [*ready, *moved], outside=bool(loop._ready or timers)
+        ),
+    )
+
+
+def _stepped_by(handle: Any) -> Task | None:
+    return task_of(handle._callback)
+
+
+def _moved_by(timer: Any) -> Task | None:
+    """Find the task that a timer will move: the one that awaits its future, or times out."""
+    timeout_of: Any = getattr(getattr(timer._callback, "__self__", None), "_task", None)
+    if is_task(timeout_of):
+        return timeout_of if _can_be_cancelled(timeout_of) else None
+    for future in filter(asyncio.isfuture, timer._args or ()):
+        for callback, _ in getattr(future, "_callbacks", None) or ():
+            if task := wakes(callback):
+                return task
+    return None
+
+
+def _can_be_cancelled(task: Task) -> bool:
+    """Whether ``task.cancel()`` gets anywhere: it does not where tasks await in a ring."""
+    todo: list[Any] = [task]
+    seen = set()
+    while todo:
+        future = todo.pop()
+        if future is None or future.done():
+            continue
+        if id(future) in seen:
+            return False
+        seen.add(id(future))
+        todo += getattr(future, "_children", None) or [getattr(future, "_fut_waiter", None)]
+    return True
+
+
+def _likely_setters(
+    loop: RecordingLoop,
+    waiters: Mapping[int, Waiter],
+    chains: Mapping[int, list[FrameType]],
+) -> dict[int, tuple[int, ...]]:
+    """Find the suspended tasks whose code could end what others wait for: a guess."""
+    things, resources = loop.books.things(), loop.books.resources
+    frames = {task: learner_frames(chain) for task, chain in chains.items()}
+    wanted = {~n for w in waiters.values() for n in w.wait.targets if n < 0}
+    guesses: dict[int, tuple[int, ...]] = {}
+    for resource in sorted(wanted - set(loop.books.holders)):
+        able = tuple(
+            task
+            for task, own in frames.items()
+            if ~resource not in waiters[task].wait.targets
+            and any(may_set(f, things[resource], resources[resource].kind) for f in own)
+        )
+        if able:
+            guesses[resource] = able
+    return guesses
