@@ -18,10 +18,14 @@ given another function.
 
 **A caller's context.** A computation sees the context variables of the caller who started it.
 
+**Asking is taken for waiting.** A value asked for from inside a function, in whatever task, is one
+that this function waits for. A circle turns each wait along it into an error, so whoever can do
+without the value decides so the same way whichever of them closed the circle.
+
 **Failing and leaving.** A failure goes at once to everyone who waits for it and is not cached. What
-only the failed one wanted is cancelled, and gone before the failure is reported. A caller who is
-cancelled leaves the others' work alone; the last one takes the work along, and is held until that
-has ended.
+only the failed one needed is cancelled, and gone before the failure is reported; what its function
+still asks for in tasks that it left behind is cancelled too. A caller who is cancelled leaves the
+others' work alone; the last one takes the work along, and is held until that has ended.
 
 **Freshness.** A value is as fresh as the oldest value it was made from: it expires with it, and
 ``invalidate`` takes along whatever was made from the key. A computation under way that is hit by
@@ -37,9 +41,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from functools import partial
 from itertools import pairwise
-from types import CoroutineType
+from types import CoroutineType, MappingProxyType
 from typing import Any, NamedTuple, TypeVar, overload
 
 from deadlock_lab.patterns._acyclic import Node, connect, disconnect
@@ -171,6 +174,7 @@ class AsyncResolver:
         # chain of dependencies.
         self._work: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._draining = False
+        self._tasks: dict[asyncio.Task[Any], _Resolution] = {}
         self._ready: deque[_Resolution] = deque()
         self._resuming: deque[tuple[asyncio.Future[None], _Resolution]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -442,7 +446,7 @@ class AsyncResolver:
                 "use one resolver for each loop"
             )
         # Whatever a closed loop left unfinished will never end.
-        for left_over in (self._pending, self._work, self._ready, self._resuming):
+        for left_over in (self._pending, self._work, self._tasks, self._ready, self._resuming):
             left_over.clear()
         self._unsettled, self._free, self._loop = 0, self._limit, loop
         if self._ttl is not None:
@@ -463,24 +467,27 @@ class AsyncResolver:
         A depth-first walk with a stack of its own. Only records made here can need each other in
         a circle here: those under way were walked when they were made.
         """
-        root = self._make(wanted, {})
+        root = self._make(wanted, ())
         made = {root.key: root}
-        path = {root: iter(root.specs)}
+        path = {root: None}
+        walk = [iter(root.specs)]
         planned = []
         while path:
-            resolution, specs = next(reversed(path.items()))
-            for spec in specs:
+            resolution = next(reversed(path))
+            for spec in walk[-1]:
                 found = made.get(spec.key) or self._known(spec.key)
                 if found is None:
                     found = made[spec.key] = self._make(spec, path)
-                    path[found] = iter(found.specs)
-                    resolution.needs.append(found)
+                    resolution.waits_for[found] = 1
+                    path[found] = None
+                    walk.append(iter(found.specs))
                     break
                 if found in path:
                     raise CircularDependencyError(_circle(found, path))
-                resolution.needs.append(found)
+                resolution.waits_for[found] = 1
             else:
                 del path[resolution]
+                walk.pop()
                 planned.append(resolution)
         return planned
 
@@ -492,13 +499,13 @@ class AsyncResolver:
                 return None
         return found
 
-    def _make(self, wanted: Dependency, path: Mapping[_Resolution, object]) -> _Resolution:
+    def _make(self, wanted: Dependency, path: Iterable[_Resolution]) -> _Resolution:
         key, resolver, dependencies = wanted
         recipe = self._recipes.get(key)
         if resolver is None:
             if recipe is None:
                 raise MissingDependencyError(key, tuple(asking.key for asking in path))
-            if _checked_dependencies(key, dependencies):
+            if dependencies != () and _checked_dependencies(key, dependencies):
                 raise ValueError(
                     f"{key!r} is declared with its dependencies; leave out {dependencies!r}"
                 )
@@ -511,18 +518,20 @@ class AsyncResolver:
         return _Resolution(key, resolver, _checked_dependencies(key, dependencies))
 
     def _enlist(self, resolution: _Resolution, context: Context) -> None:
-        # Its needs are enlisted already and nobody waits for it yet, so connect() only has to
-        # put it below them: no search.
-        for need in resolution.needs:
-            if need not in resolution.waits_for:
-                resolution.missing += not need.settled
-                _use(resolution, need)
+        for need in resolution.waits_for:
+            # What connect() does, for a node that nobody waits for yet: its rank can sink freely.
+            need.waiters += 1
+            need.users[resolution] = None
+            if resolution.rank >= need.rank:
+                resolution.rank = need.rank - 1
+            if not need.settled:
+                resolution.missing += 1
         resolution.context = context
         self._unsettled += 1
         if resolution.keep:
             self._pending[resolution.key] = resolution
         if not resolution.missing:
-            self._work.append((self._advance, (resolution,)))
+            self._ready.append(resolution)
 
     # -- waiting ---------------------------------------------------------------------------------
 
@@ -549,9 +558,7 @@ class AsyncResolver:
 
     async def _ask(self, resolution: _Resolution, owner: _Resolution | None) -> Any:
         waiter = asyncio.get_running_loop().create_future()
-        resolution.askers[waiter] = owner
-        if owner is not None:
-            owner.asking[waiter] = resolution
+        resolution.ask(waiter, owner)
         try:
             self._drain()
             return await waiter
@@ -566,10 +573,10 @@ class AsyncResolver:
             self._withdraw(resolution, waiter)
 
     def _withdraw(self, resolution: _Resolution, waiter: asyncio.Future[Any]) -> None:
-        if waiter not in resolution.askers or waiter.get_loop().is_closed():
+        if waiter not in resolution.callers or waiter.get_loop().is_closed():
             return
-        del resolution.askers[waiter]
-        if not resolution.askers:
+        del resolution.callers[waiter]
+        if not resolution.users and not resolution.callers:
             self._abandon(resolution)
             self._drain()
 
@@ -581,7 +588,7 @@ class AsyncResolver:
         """
         while not resolution.settled:
             listener = asyncio.get_running_loop().create_future()
-            resolution.askers[listener] = None
+            resolution.ask(listener, None)
             with suppress(asyncio.CancelledError):
                 await listener
 
@@ -595,7 +602,7 @@ class AsyncResolver:
                 self._work.append((self._fail, (waiting, error)))
             for waiter in waiting.waiters_for(wanted):
                 waiter.set_exception(error)
-        if not cycle[1].askers:  # it was planned for this wait alone
+        if not cycle[1].users and not cycle[1].callers:  # it was planned for this wait alone
             self._abandon(cycle[1])
         self._drain()
         return CircularDependencyError(keys)
@@ -608,30 +615,27 @@ class AsyncResolver:
             return
         self._draining = True
         try:
-            while self._work or self._admit():
-                step, arguments = self._work.popleft()
-                step(*arguments)
+            while True:
+                if self._work:
+                    step, arguments = self._work.popleft()
+                    step(*arguments)
+                elif self._free > 0 and self._resuming:
+                    self._let_resume(*self._resuming.popleft())
+                elif self._free > 0 and self._ready:
+                    self._run(self._ready.popleft())
+                else:
+                    break
+        except BaseException:  # a function raised KeyboardInterrupt; the others go on
+            asyncio.get_running_loop().call_soon(self._drain)
+            raise
         finally:
             self._draining = False
-            if self._work and self._loop is not None:  # a function raised KeyboardInterrupt
-                self._loop.call_soon(self._drain)
 
-    def _admit(self) -> bool:
-        """Give a free place to one who was interrupted, or else to the next one ready."""
-        while self._free > 0 and (self._resuming or self._ready):
-            if self._resuming:
-                resume, owner = self._resuming.popleft()
-                if not resume.done():
-                    if owner.resting == 1 and not owner.settled:
-                        self._occupy(owner)
-                    resume.set_result(None)
-                continue
-            resolution = self._ready.popleft()
-            if not resolution.begun:
-                self._occupy(resolution)
-                self._work.append((self._run, (resolution,)))
-                return True
-        return False
+    def _let_resume(self, resume: asyncio.Future[None], owner: _Resolution) -> None:
+        if not resume.done():
+            if owner.resting == 1 and not owner.settled:
+                self._occupy(owner)
+            resume.set_result(None)
 
     def _occupy(self, resolution: _Resolution) -> None:
         resolution.holds_place = True
@@ -668,18 +672,11 @@ class AsyncResolver:
         if not owner.resting and not owner.settled and not owner.holds_place:
             self._occupy(owner)
 
-    def _advance(self, resolution: _Resolution) -> None:
-        if resolution.missing or resolution.begun:
-            return
-        if resolution.error is not None:
-            self._settle(resolution)
-        else:
-            self._ready.append(resolution)
-
     def _run(self, resolution: _Resolution) -> None:
         if resolution.begun:
             return
         resolution.begun = True
+        self._occupy(resolution)
         context = resolution.context.copy()
         try:
             result = context.run(self._call, resolution)
@@ -692,7 +689,7 @@ class AsyncResolver:
 
     def _call(self, resolution: _Resolution) -> Any:
         self._current.set(resolution)
-        return resolution.resolver(*[need.value for need in resolution.needs])
+        return resolution.resolver(*resolution.arguments())
 
     def _take(self, resolution: _Resolution, result: Any, context: Context) -> None:
         """Take what the function returned: the value, or an awaitable that will be run."""
@@ -704,18 +701,18 @@ class AsyncResolver:
         loop = asyncio.get_running_loop()
         task = loop.create_task(result, name=f"resolve({resolution.key!r})", context=context)
         resolution.task = task
+        self._tasks[task] = resolution
         if resolution.abandoned:  # an eager task may have led to that in its first step
             task.cancel()
-        task.add_done_callback(partial(self._ended, resolution))
+        task.add_done_callback(self._ended)
 
-    def _ended(self, resolution: _Resolution, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        resolution = self._tasks.pop(task)
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if error is not None:
-            self._finish(resolution, error=error)
-        elif inspect.iscoroutine(task.result()):
-            self._finish(resolution, error=_not_awaited(resolution.key, task.result()))
-        else:
-            self._finish(resolution, value=task.result())
+        value = None if error is not None else task.result()
+        if isinstance(value, CoroutineType):
+            error = _not_awaited(resolution.key, value)
+        self._finish(resolution, value=value, error=error)
         self._drain()
 
     # -- ending ----------------------------------------------------------------------------------
@@ -728,19 +725,22 @@ class AsyncResolver:
 
     def _fail(self, resolution: _Resolution, error: BaseException) -> None:
         """Let a computation fail that has not begun, once what only it wanted is gone."""
-        if resolution.begun or resolution.error is not None:
+        if resolution.begun:
             return
-        resolution.error = error
-        _remove(self._pending, resolution)
-        for need in list(resolution.waits_for):
-            if need.settled:
-                continue
-            if len(need.askers) == 1:
-                self._abandon(need)  # and go on listening, to know when it is gone
-            else:
-                _disuse(resolution, need)
-                resolution.missing -= 1
-        self._advance(resolution)
+        if resolution.error is None:
+            resolution.error = error
+            _remove(self._pending, resolution)
+            for need in [need for need in resolution.waits_for if not need.settled]:
+                self._let_go(resolution, need)
+        if not resolution.missing:
+            self._settle(resolution)
+
+    def _let_go(self, resolution: _Resolution, need: _Resolution) -> None:
+        if len(need.users) + len(need.callers) == 1:
+            self._abandon(need)  # and go on listening, to know when it is gone
+        else:
+            _disuse(resolution, need)
+            resolution.missing -= 1
 
     def _abandon(self, resolution: _Resolution) -> None:
         """Stop work that nobody wants any more. It leaves at once, so that no one can join it."""
@@ -756,25 +756,24 @@ class AsyncResolver:
     def _settle(self, resolution: _Resolution) -> None:
         resolution.begun = resolution.settled = True
         self._unsettled -= 1
-        self._vacate(resolution)
+        if resolution.holds_place:
+            self._vacate(resolution)
         _remove(self._pending, resolution)
-        resolution.uses = tuple(resolution.waits_for)
+        resolution.uses, resolution.waits_for = resolution.waits_for, _NOTHING
         if resolution.error is None and resolution.keep:
             self._store(resolution)
         else:
             resolution.unlink()
+        resolution.context = _NO_CONTEXT
+        resolution.task = None
+        self._tell_users(resolution)
+        if resolution.callers:
+            self._tell_callers(resolution)
         if resolution.error is not None:
             # Its function may have left tasks behind that go on asking, as a failed gather() does.
             # Nobody wants their values, and kept alive they could ask each other for ever.
             for waiter in list(resolution.asking):
                 waiter.cancel()
-        resolution.waits_for = {}
-        resolution.needs = []
-        resolution.context = _NO_CONTEXT
-        resolution.task = None
-        askers, resolution.askers = resolution.askers, {}
-        for asker, owner in askers.items():
-            self._answer(resolution, asker, owner)
 
     def _store(self, resolution: _Resolution) -> None:
         expired = self._cache.pop(resolution.key, None)
@@ -801,23 +800,25 @@ class AsyncResolver:
                 return
             self._retire([oldest], dependents=False)
 
-    def _answer(
-        self,
-        resolution: _Resolution,
-        asker: _Resolution | asyncio.Future[Any],
-        owner: _Resolution | None,
-    ) -> None:
-        error = resolution.error
-        asking = asker if isinstance(asker, _Resolution) else owner
-        if error is None and asking is not None and not asking.settled:
-            resolution.askers[asking] = None  # from now on, what was made from it
-        if isinstance(asker, _Resolution):
-            asker.missing -= 1
-            if error is not None:
-                self._work.append((self._fail, (asker, error)))
-            self._work.append((self._advance, (asker,)))
-        elif not asker.done():
-            _deliver(asker, resolution)
+    def _tell_users(self, resolution: _Resolution) -> None:
+        for user in resolution.users:
+            user.missing -= 1
+            if resolution.error is not None:
+                self._work.append((self._fail, (user, resolution.error)))
+            elif user.error is not None:
+                self._work.append((self._fail, (user, user.error)))
+            elif not user.missing:
+                self._ready.append(user)
+        if resolution.error is not None:
+            resolution.users.clear()
+
+    def _tell_callers(self, resolution: _Resolution) -> None:
+        for waiter, owner in resolution.callers.items():
+            if owner is not None and not owner.settled and resolution.error is None:
+                resolution.users[owner] = None
+            if not waiter.done():
+                _deliver(waiter, resolution)
+        resolution.callers = _NOTHING
 
 
 class _Recipe(NamedTuple):
@@ -828,30 +829,30 @@ class _Recipe(NamedTuple):
     dependencies: tuple[Dependency, ...]
 
 
+_NO_CONTEXT = Context()
+_NOTHING: Any = MappingProxyType({})
+
+
 class _Resolution(Node):
     """One computation, and afterwards the value that it left in the cache."""
 
-    __slots__ = (
-        "abandoned",
-        "askers",
-        "asking",
-        "begun",
-        "context",
-        "error",
-        "expires",
-        "holds_place",
-        "keep",
-        "key",
-        "missing",
-        "needs",
-        "resolver",
-        "resting",
-        "settled",
-        "specs",
-        "task",
-        "uses",
-        "value",
-    )
+    # Class attributes are the defaults: a record is made for each of many thousand values, and
+    # most of them never need to say more than this.
+    missing = 0  # how many it needs before it begins have not settled
+    callers: dict[asyncio.Future[Any], _Resolution | None] = _NOTHING  # and where they asked
+    asking: dict[asyncio.Future[Any], _Resolution] = _NOTHING  # waits inside its function
+    uses: dict[_Resolution, int] = _NOTHING  # whose users it is among, once it has settled
+    context = _NO_CONTEXT
+    task: asyncio.Task[Any] | None = None
+    value: Any = None
+    error: BaseException | None = None
+    expires = math.inf
+    begun = False  # its function has been called, or never will be
+    settled = False
+    abandoned = False  # nobody wants it any more
+    keep = True  # the value may go to the cache
+    holds_place = False  # it counts against the limit
+    resting = 0  # how many times it is waiting inside its function
 
     def __init__(
         self, key: Hashable, resolver: Callable[..., Any], specs: tuple[Dependency, ...]
@@ -860,31 +861,28 @@ class _Resolution(Node):
         self.key = key
         self.resolver = resolver
         self.specs = specs
-        self.needs: list[_Resolution] = []  # in the order of the function's parameters
-        self.missing = 0  # how many of those have not settled
-        # Who waits for it: computations that need it first, and futures of callers, each with the
-        # computation it was called from. Once it has settled: the computations that used it.
-        self.askers: dict[_Resolution | asyncio.Future[Any], _Resolution | None] = {}
-        self.asking: dict[asyncio.Future[Any], _Resolution] = {}  # waits inside its function
-        self.uses: tuple[_Resolution, ...] = ()  # whose askers it is among, once it has settled
-        self.context = _NO_CONTEXT
-        self.task: asyncio.Task[Any] | None = None
-        self.value: Any = None
-        self.error: BaseException | None = None
-        self.expires = math.inf
-        self.begun = False  # its function has been called, or never will be
-        self.settled = False
-        self.abandoned = False  # nobody wants it any more
-        self.keep = True  # the value may go to the cache
-        self.holds_place = False  # it counts against the limit
-        self.resting = 0  # how many times it is waiting inside its function
+        # The computations that need it before they begin. Once it has settled: those that used it.
+        self.users: dict[_Resolution, None] = {}
+
+    def arguments(self) -> list[Any]:
+        """Collect what its function is called with. Until it is, it waits for nothing else."""
+        if len(self.specs) == len(self.waits_for):
+            return [need.value for need in self.waits_for]
+        values = {need.key: need.value for need in self.waits_for}  # one is named twice
+        return [values[spec.key] for spec in self.specs]
+
+    def ask(self, waiter: asyncio.Future[Any], owner: _Resolution | None) -> None:
+        """Note down a future that waits for it, and the computation it was asked from."""
+        self.callers = self.callers or {}
+        self.callers[waiter] = owner
+        if owner is not None:
+            owner.asking = owner.asking or {}
+            owner.asking[waiter] = self
 
     def made_from_it(self) -> Iterator[_Resolution]:
         """Yield those that use the value, or are about to."""
-        for asker, owner in self.askers.items():
-            user = asker if isinstance(asker, _Resolution) else owner
-            if user is not None:
-                yield user
+        yield from self.users
+        yield from (owner for owner in self.callers.values() if owner is not None)
 
     def waiters_for(self, wanted: _Resolution) -> list[asyncio.Future[Any]]:
         """List the futures on which its function is waiting for that one."""
@@ -895,23 +893,20 @@ class _Resolution(Node):
     def unlink(self) -> None:
         """Take it off the lists of those it was made from."""
         for used in self.uses:
-            used.askers.pop(self, None)
-        self.uses = ()
-
-
-_NO_CONTEXT = Context()
+            used.users.pop(self, None)
+        self.uses = _NOTHING
 
 
 def _use(user: _Resolution, needed: _Resolution) -> None:
     connect(user, needed)
-    needed.askers[user] = None
+    needed.users[user] = None
 
 
 def _disuse(user: _Resolution, needed: _Resolution) -> None:
     if needed in user.waits_for:
         disconnect(user, needed)
         if needed not in user.waits_for:
-            needed.askers.pop(user, None)
+            needed.users.pop(user, None)
 
 
 def _remove(store: dict[Hashable, _Resolution], resolution: _Resolution) -> None:

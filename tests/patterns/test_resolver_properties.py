@@ -151,8 +151,8 @@ class World:
         assert not any([resolver._work, resolver._ready, resolver._resuming])
         assert resolver._free == resolver._limit
         for cached in resolver._cache.values():
-            assert all(user in resolver._cache.values() for user in cached.askers)
-            assert all(cached in used.askers for used in cached.uses)
+            assert all(user in resolver._cache.values() for user in cached.users)
+            assert all(cached in used.users for used in cached.uses)
 
 
 async def pause(steps: int) -> None:
