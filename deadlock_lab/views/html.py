@@ -26,10 +26,12 @@ _PAGE = """<!doctype html>
 body {{ margin: 0; padding: 16px; background: Canvas; color: CanvasText;
   font: 15px/1.5 system-ui, sans-serif; }}
 main {{ max-width: 1180px; margin: 0 auto; }}
+main h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden;
+  clip-path: inset(50%); }}
 </style>
 </head>
 <body>
-<main></main>
+<main><h1>{title}</h1></main>
 <noscript>
 <h1>{title}</h1>
 <ol>

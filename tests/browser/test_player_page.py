@@ -10,6 +10,7 @@ import pytest
 
 from deadlock_lab.engine.recording import Recording
 from deadlock_lab.engine.run import execute
+from deadlock_lab.engine.trace import Kind
 from deadlock_lab.views.html import page as page_of
 from deadlock_lab.views.html import save_html
 from deadlock_lab.views.narration import closing_event, transcript
@@ -112,6 +113,16 @@ def test_steps_and_jumps(by: str, player: Player, recording: Recording) -> None:
         else:
             player.press(KEYS[control])
         assert player.position == expected
+
+
+def test_with_shift_the_arrows_lead_to_where_another_task_runs(
+    player: Player, recording: Recording
+) -> None:
+    runs = [i + 1 for i, e in enumerate(recording.trace.events) if e.kind is Kind.RESUMED]
+    player.press("Home", "Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
+    assert player.position == runs[2]
+    player.press("Shift+ArrowLeft")
+    assert player.position == runs[1]
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])

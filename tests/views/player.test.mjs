@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { place, plan } from "./layout.js";
 import { sentence, when } from "./sentence.js";
-import { edgesAt, eventAt, isOver, length, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
+import { edgesAt, eventAt, isOver, length, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
 
 const { payload, transcript, edges, waiting } = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
 const total = length(payload);
@@ -117,6 +117,17 @@ test("the sentences are Python's, to the letter", () => {
 test("times are written without noise", () => {
   assert.deepEqual([0, 5e8, 1.5e9, 1e7, 3 * 2 ** 61].map(when), ["0 s", "0.5 s", "1.5 s", "0.01 s", "never"]);
   assert.equal(timeAt(payload, -1), 0);
+});
+
+test("the next switch is where another task runs, or an end of the run", () => {
+  for (const position of positions) {
+    for (const way of [1, -1]) {
+      const at = Math.max(0, Math.min(total, nextSwitch(payload, position, way)));
+      const between = Array.from({ length: Math.max(0, Math.abs(at - position) - 1) }, (_, i) => position + way * (i + 1));
+      assert.ok(at === 0 || at === total || eventAt(payload, at - 1).kind === "RESUMED");
+      assert.ok(between.every((p) => eventAt(payload, p - 1).kind !== "RESUMED"));
+    }
+  }
 });
 
 test("the overview has a row for each task, and its last column is the end", () => {

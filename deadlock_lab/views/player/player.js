@@ -4,7 +4,7 @@ import { icon, make, showSentence, turnInto } from "./dom.js";
 import { sentence, when } from "./sentence.js";
 import { makeSource } from "./source.js";
 import { inWords, makeStage } from "./stage.js";
-import { eventAt, length, stateAt } from "./state.js";
+import { eventAt, length, nextSwitch, stateAt } from "./state.js";
 import { makeLegend, makeTimeline } from "./timeline.js";
 
 const STEP = 1100; // milliseconds for one event at normal speed
@@ -15,6 +15,7 @@ const LISTED = 1500; // sentences in the list of all steps
 const KEYS = [
   ["Space", "play or pause"],
   ["← →", "one step back or forward"],
+  ["⇧← ⇧→", "to where another task runs"],
   ["Home End", "to the start or the end"],
   ["C", "to the moment the cycle closes"],
   ["+ −", "faster or slower"],
@@ -239,6 +240,8 @@ export function makePlayer(payload, start, onMove) {
     " ": toggle,
     ArrowLeft: () => goByHand(position - 1),
     ArrowRight: () => goByHand(position + 1),
+    "⇧ArrowLeft": () => goByHand(nextSwitch(payload, position, -1)),
+    "⇧ArrowRight": () => goByHand(nextSwitch(payload, position, 1)),
     Home: () => goByHand(0),
     End: () => goByHand(total),
     c: toCycle,
@@ -254,7 +257,8 @@ export function makePlayer(payload, start, onMove) {
   /** @param {KeyboardEvent} event */
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const shift = event.shiftKey && event.key.startsWith("Arrow") ? "⇧" : "";
+    const act = keys[event.key.length === 1 ? event.key.toLowerCase() : shift + event.key];
     const target = /** @type {HTMLElement} */ (event.target);
     // Space presses the button, opens the list that has the focus.
     const own = event.key === " " && target.closest("button, summary");
@@ -308,8 +312,8 @@ function makeHelp(close) {
   const rows = KEYS.map(([keys, text]) =>
     [make("dt", "", {}, ...keys.split(" ").flatMap((key, i) => (i ? [" ", make("kbd", "", {}, key)] : [make("kbd", "", {}, key)]))), make("dd", "", {}, text)]);
   const help = make("div", "dl-help", { role: "dialog", "aria-label": "Help" },
-    make("div", "dl-card", {}, done, make("h3", "", {}, "Keys"), make("dl", "", {}, ...rows.flat()),
-      make("h3", "", {}, "In the timeline"), makeLegend(),
+    make("div", "dl-card", {}, done, make("div", "dl-heading", {}, "Keys"), make("dl", "", {}, ...rows.flat()),
+      make("div", "dl-heading", {}, "In the timeline"), makeLegend(),
       make("p", "", {}, "An arrow goes from a task to what it waits for, and from a lock to who holds it. Click a task to follow it alone.")));
   help.hidden = true;
   return help;

@@ -74,7 +74,7 @@ export function makeStage(payload, onPick) {
     const name = payload.tasks[task][0];
     // Not in the order of tabs: a hundred tasks would bar the way. Keys [ and ] go through them.
     const made = make("button", "dl-token dl-task", { type: "button", tabindex: "-1", title: name },
-      icon("ready"), make("span", "dl-name", {}, name), make("span", "dl-turn"));
+      icon("ready"), make("span", "dl-name", {}, name), make("span", "dl-turn", { "aria-hidden": "true", "data-turn": "" }));
     made.addEventListener("click", () => onPick(task));
     return made;
   }
@@ -167,8 +167,10 @@ export function makeStage(payload, onPick) {
     if (picked >= 0) classes.push(picked === task ? "dl-picked" : "dl-faint");
     one.element.className = classes.join(" ");
     turnInto(one.element.firstChild, asleep ? "sleeping" : lane);
-    one.element.lastChild.textContent = lane === "ready" ? String(state.ready.indexOf(task) + 1) : "";
-    one.element.setAttribute("aria-label", `${payload.tasks[task][0]}: ${asleep ? "sleeping" : lane}`);
+    const turn = lane === "ready" ? String(state.ready.indexOf(task) + 1) : "";
+    one.element.lastChild.dataset.turn = turn;
+    const doing = asleep ? "sleeping" : lane;
+    one.element.setAttribute("aria-label", `${payload.tasks[task][0]}: ${turn ? `${doing}, turn ${turn}` : doing}`);
     one.element.setAttribute("aria-pressed", String(picked === task));
   }
 

@@ -44,7 +44,7 @@
  * @property {boolean[]} cancelling by task: asked to stop, and not over yet
  * @property {number[]} timers those that are set, the next one first
  * @property {Record<number, number[]>} holders by resource
- * @property {number} place where the last event happened, or the last one that has a place
+ * @property {number} place where the last event happened, or where its task was last seen
  * @property {boolean} cycleClosed
  * @property {boolean} ended
  */
@@ -150,9 +150,10 @@ function advance(payload, state) {
   state.time = timeAt(payload, state.position);
   state.position += 1;
   state.event = event;
-  if (event.place >= 0) state.place = event.place;
   state.cycleClosed = payload.closed >= 0 && state.position > payload.closed;
   happens[event.kind]?.(state, event, payload);
+  if (event.place >= 0) state.place = event.place;
+  else if (event.task >= 0) state.place = state.places[event.task];
 }
 
 /** What each kind of event does to the state. @type {Record<string, (state: State, event: Happening, payload: Payload) => void>} */
@@ -263,6 +264,16 @@ export function edgesAt(payload, state) {
 /** The cycles that are closed at this moment. @param {Payload} payload @param {State} state */
 export function closedCycles(payload, state) {
   return payload.cycles.filter((cycle) => cycle.closed >= 0 && state.position > cycle.closed);
+}
+
+/**
+ * The position after the next event, or with -1 the last before, at which a task is resumed.
+ * @param {Payload} payload @param {number} position @param {1 | -1} way
+ */
+export function nextSwitch(payload, position, way) {
+  let at = position + way;
+  while (at > 0 && at < length(payload) && eventAt(payload, at - 1).kind !== "RESUMED") at += way;
+  return at;
 }
 
 /** @param {Lane} lane */
