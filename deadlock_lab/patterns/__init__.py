@@ -6,5 +6,18 @@ nothing else.
 
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.guard import GuardedCall, Path, guard
+from deadlock_lab.patterns.resolver import AsyncResolver, Dependency, MissingDependencyError
+from deadlock_lab.patterns.tracker import ActiveOperation, AsyncDependencyTracker, TrackerSnapshot
 
-__all__ = ["CircularDependencyError", "GuardedCall", "Path", "guard"]
+__all__ = [
+    "ActiveOperation",
+    "AsyncDependencyTracker",
+    "AsyncResolver",
+    "CircularDependencyError",
+    "Dependency",
+    "GuardedCall",
+    "MissingDependencyError",
+    "Path",
+    "TrackerSnapshot",
+    "guard",
+]
