@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     DEADLOCK = "deadlock"
     RUNAWAY = "runaway"
 
+    __repr__ = str.__repr__  # it is read in notebooks: 'deadlock' says it all
+
 
 @dataclass(frozen=True)
 class Recording:
