@@ -7,6 +7,12 @@ nothing else.
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.guard import GuardedCall, Path, guard
 from deadlock_lab.patterns.resolver import AsyncResolver, Dependency, MissingDependencyError
+from deadlock_lab.patterns.timeouts import (
+    OperationTimeoutError,
+    time_left,
+    with_timeout,
+    with_timeout_or,
+)
 from deadlock_lab.patterns.tracker import ActiveOperation, AsyncDependencyTracker, TrackerSnapshot
 
 __all__ = [
@@ -17,7 +23,11 @@ __all__ = [
     "Dependency",
     "GuardedCall",
     "MissingDependencyError",
+    "OperationTimeoutError",
     "Path",
     "TrackerSnapshot",
     "guard",
+    "time_left",
+    "with_timeout",
+    "with_timeout_or",
 ]
