@@ -29,7 +29,9 @@ __all__ = [
 TEMPLATES: Mapping[str, str] = {
     "START": "Nothing has happened yet. Press play, or take one step.",
     "CREATED": "{by} creates task {task}, which joins the ready queue.",
-    "CREATED/nobody": "The program starts: task {task} is created.",
+    "CREATED/first": "The program starts: task {task} is created.",
+    "CREATED/nobody": "A callback creates task {task}, which joins the ready queue.",
+    "CREATED/clock": "A timer's callback creates task {task}, which joins the ready queue.",
     "RESUMED": "{task} runs.",
     "RESUMED/place": "{task} runs, from {place}.",
     "WAITS": "{task} {wait}.",
@@ -44,12 +46,19 @@ TEMPLATES: Mapping[str, str] = {
     "TIMER_SET/nobody": "A timer is set for {due} ({purpose}).",
     "TIMER_FIRED": "The clock stands at {time}: {task}'s {purpose} is over.",
     "TIMER_FIRED/jump": "The clock jumps to {time}: {task}'s {purpose} is over.",
+    "TIMER_FIRED/timeout": "The clock stands at {time}: the time limit of {task} is up.",
+    "TIMER_FIRED/jump/timeout": "The clock jumps to {time}: the time limit of {task} is up.",
     "TIMER_FIRED/nobody": "The clock stands at {time}: a timer goes off ({purpose}).",
     "TIMER_FIRED/jump/nobody": "The clock jumps to {time}: a timer goes off ({purpose}).",
     "TIMER_CANCELLED": "The timer for {task}'s {purpose} is no longer needed.",
+    "TIMER_CANCELLED/timeout": "The time limit of {task} is no longer needed.",
     "TIMER_CANCELLED/nobody": "A timer is no longer needed ({purpose}).",
     "ACQUIRED": "{task} now holds {resource}.",
-    "RELEASED": "{task} gives {resource} back.",
+    "ACQUIRED/nobody": "Code outside of any task now holds {resource}.",
+    "RELEASED": "{by} gives back {resource}, which {task} had taken.",
+    "RELEASED/self": "{task} gives {resource} back.",
+    "RELEASED/clock": "A timer's callback gives {resource} back.",
+    "RELEASED/nobody": "{resource} is given back.",
     "CANCELLING": "{by} asks {task} to stop.",
     "CANCELLING/clock": "Time is up: {task} is asked to stop.",
     "CANCELLING/nobody": "{task} is asked to stop.",
@@ -253,9 +262,6 @@ def _variants(event: Event, jump: bool, closes: bool, recording: Recording) -> l
     kind = Kind(event.kind)
     if kind is Kind.ENDED:
         return [_ending_key(recording)]
-    who = {NOBODY: ["/nobody"], CLOCK: ["/clock"], event.task: ["/self"]}.get(event.by, [])
-    if kind.name.startswith("TIMER_"):
-        who = ["/nobody"] if event.task < 0 else []
     special = [""]
     if closes:
         guess = recording.waits.guessed(_first_loop(recording))
@@ -264,7 +270,21 @@ def _variants(event: Event, jump: bool, closes: bool, recording: Recording) -> l
         special = ["/jump", ""]
     elif event.place >= 0:
         special = ["/place", ""]
-    return [kind.name + s + w for s, w in itertools.product(special, [*who, ""])]
+    who = _who(kind, event, recording)
+    return [kind.name + s + w for s, w in itertools.product(special, [who, ""])]
+
+
+def _who(kind: Kind, event: Event, recording: Recording) -> str:
+    """Say who acted, as a key's last part: a task (nothing), itself, or nobody."""
+    if kind is Kind.CREATED and event.task == 0:
+        return "/first"
+    if kind in (Kind.TIMER_FIRED, Kind.TIMER_CANCELLED) and event.task >= 0:
+        purpose = recording.trace.timers[event.detail].purpose
+        # Of a callback there is only its name, which is no thing to be over.
+        return {"sleep": "", "timeout": "/timeout"}.get(purpose, "/nobody")
+    if kind.name.startswith("TIMER_") or kind is Kind.ACQUIRED:
+        return "/nobody" if event.task < 0 else ""
+    return {NOBODY: "/nobody", CLOCK: "/clock", event.task: "/self"}.get(event.by, "")
 
 
 def _fields(event: Event, recording: Recording) -> dict[str, str]:

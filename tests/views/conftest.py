@@ -117,6 +117,25 @@ async def busy() -> None:
     await asyncio.gather(*(asyncio.create_task(job(n)) for n in range(50)))
 
 
+async def callbacks() -> None:
+    loop = asyncio.get_running_loop()
+    permit, lock = asyncio.Semaphore(1), asyncio.Lock()
+    await permit.acquire()
+    await lock.acquire()
+    late: list[asyncio.Task[None]] = []
+    loop.call_later(1, permit.release)
+    loop.call_later(2, lambda: late.append(loop.create_task(trivial(), name="late")))
+    loop.call_later(9, print).cancel()
+    await permit.acquire()
+    asyncio.create_task(give(lock), name="giver")
+    await lock.acquire()
+    await asyncio.sleep(2)
+
+
+async def give(lock: asyncio.Lock) -> None:
+    lock.release()
+
+
 async def failing() -> None:
     raise LookupError("no such thing")
 
@@ -134,7 +153,7 @@ PROGRAMS = {
     program.__name__: program
     for program in (
         circle, locks, reentry, mixed, timed_out, crowd, masked, long_ring, nobody_sets, busy,
-        failing, trivial, endless,
+        callbacks, failing, trivial, endless,
     )
 }  # fmt: skip
 

@@ -98,7 +98,7 @@ test("at the end those wait who do, for what they do", () => {
   const stopped = new Set([...state.ready, ...state.running]); // by a limit
   assert.deepEqual(state.waiting.slice().sort((a, b) => a - b), waiting.filter((t) => !stopped.has(t)));
   const drawn = edgesAt(payload, state).filter((e) => e.kind !== "guess").map((e) => `${e.from} ${e.to}`);
-  const sure = edges.filter(([, to, certain]) => certain && !(to >= 0 && isOver(state.lanes[to])));
+  const sure = edges.filter(([from, to, certain]) => certain && !(from >= 0 && to >= 0 && isOver(state.lanes[to])));
   assert.deepEqual(new Set(drawn), new Set(sure.map(([from, to]) => `${from} ${to}`)));
 });
 

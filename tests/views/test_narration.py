@@ -42,6 +42,23 @@ def test_locks_are_told_by_name(record: Record) -> None:
     assert "`alice` waits to take `lock_b (Lock)`." in told
 
 
+def test_what_callbacks_do_is_not_put_down_to_a_task(record: Record) -> None:
+    told = transcript(record("callbacks"))
+    for sentence in [
+        "The clock jumps to 1 s: a timer goes off (release).",
+        "A timer's callback gives `permit (Semaphore)` back.",
+        "`giver` gives back `lock (Lock)`, which `main` had taken.",
+        "A timer's callback creates task `late`, which joins the ready queue.",
+        "A timer is no longer needed (print).",
+    ]:
+        assert sentence in told
+
+
+def test_a_time_limit_is_told_as_one(record: Record) -> None:
+    told = transcript(record("timed_out"))
+    assert "The clock jumps to 0.25 s: the time limit of `main` is up." in told
+
+
 def test_an_error_is_told_even_with_braces_in_it(record: Record) -> None:
     assert "`job-2` fails: ValueError: two is {bad}." in transcript(record("mixed"))
 
