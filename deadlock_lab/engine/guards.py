@@ -31,15 +31,15 @@ def beside_any_loop() -> Iterator[None]:
         yield
         return
     task = asyncio.current_task(loop)
-    events._set_running_loop(None)
     if task is not None:
-        tasks._leave_task(loop, task)
+        tasks._leave_task(loop, task)  # while its loop is the running one: 3.14 checks
+    events._set_running_loop(None)
     try:
         yield
     finally:
+        events._set_running_loop(loop)
         if task is not None:
             tasks._enter_task(loop, task)
-        events._set_running_loop(loop)
 
 
 class _Watch:
