@@ -8,7 +8,6 @@ package, or ``cell [3]``; never an absolute path, a process number or a hash.
 import functools
 import linecache
 import os
-import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
@@ -20,7 +19,7 @@ namers: list[Callable[[str], str | None]] = []
 """Functions that may give a file name a better label; a notebook front-end adds one for cells."""
 
 _ENGINE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 (compared with raw co_filename strings)
-_STDLIB = sysconfig.get_path("stdlib") + os.sep
+_STDLIB = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
 _SITE = ("site-packages", "dist-packages")
 _PACKAGES = Path(__file__).parent.parent.parent
 
