@@ -70,7 +70,9 @@ class AsyncResolver:
             return self.resolution_cache[key]
         if key in self.pending_resolutions:
             return await self.pending_resolutions[key]
-        pending = asyncio.ensure_future(self.perform_resolution(key, resolver, dependencies))
+        pending = asyncio.create_task(
+            self.perform_resolution(key, resolver, dependencies), name=key
+        )
         self.pending_resolutions[key] = pending
         try:
             result = await pending
