@@ -397,6 +397,11 @@ class TrackerSnapshot:
     def __str__(self) -> str:
         return "\n".join(self._forest()) or "no operation is running"
 
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        """Let a notebook that knows Mermaid draw the graph, and any other show the text."""
+        bundle = {"text/plain": str(self)}
+        return bundle | {"text/vnd.mermaid": self.to_mermaid()} if self.operations else bundle
+
     def _forest(self) -> Iterator[str]:
         """Yield a line for each place in the forest. A stack of our own: it may be very deep."""
         waited_for = {waited for _, waited in self.edges}

@@ -297,6 +297,15 @@ def test_a_mermaid_label_cannot_break_out_of_its_quotes() -> None:
     assert text.splitlines()[1] == '    n0["say #34;#35;1#34;#10;#60;b#62;  0.00 s"]'
 
 
+def test_a_notebook_gets_the_drawing_beside_the_text() -> None:
+    busy, idle = TrackerSnapshot({"A": ActiveOperation((1.0,), ("B",))}), TrackerSnapshot({})
+    assert busy._repr_mimebundle_() == {
+        "text/plain": str(busy),
+        "text/vnd.mermaid": busy.to_mermaid(),
+    }
+    assert idle._repr_mimebundle_() == {"text/plain": "no operation is running"}
+
+
 def test_a_deep_drawing_goes_on_at_the_margin() -> None:
     operations = {number: ActiveOperation((1.0,), (number + 1,)) for number in range(30)}
     lines = str(TrackerSnapshot(operations)).splitlines()
