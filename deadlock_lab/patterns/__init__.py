@@ -6,6 +6,7 @@ nothing else.
 
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.guard import GuardedCall, Path, guard
+from deadlock_lab.patterns.latency import LatencyRecorder, Proposal
 from deadlock_lab.patterns.resolver import AsyncResolver, Dependency, MissingDependencyError
 from deadlock_lab.patterns.timeouts import (
     OperationTimeoutError,
@@ -22,9 +23,11 @@ __all__ = [
     "CircularDependencyError",
     "Dependency",
     "GuardedCall",
+    "LatencyRecorder",
     "MissingDependencyError",
     "OperationTimeoutError",
     "Path",
+    "Proposal",
     "TrackerSnapshot",
     "guard",
     "time_left",

@@ -382,14 +382,11 @@ def _nearest(scope: _Scope) -> _Scope:
 
 @dataclass
 class _Survey:
-    """What ``Task.cancel()`` would reach from one task.
+    """What ``Task.cancel()`` would reach from one task."""
 
-    ``ends`` are the tasks that wait for no other task: cancelling them is harmless, and their end
-    ends those who wait for them. ``cuts`` close a circle: each waits for someone who (through
-    others) waits for it.
-    """
-
-    ends: list[asyncio.Task[Any]] = field(default_factory=list)
+    # Tasks that wait for no other task, to begin with: their end ends those who wait for them.
+    ends: list[asyncio.Future[Any]] = field(default_factory=list)
+    # Who closes a circle: each waits for someone who (through others) waits for it.
     cuts: list[asyncio.Future[Any]] = field(default_factory=list)
     gathers: list[asyncio.Future[Any]] = field(default_factory=list)
     depth: int = 0
@@ -403,14 +400,14 @@ class _Survey:
         for gathering in self.gathers:
             # So that it ends cancelled, and not with a list of errors, when its children end.
             gathering._cancel_requested = True  # type: ignore[attr-defined]
-        for end in self.ends:
-            end.cancel()
-        for cut in self.cuts:
+        for cut in self.cuts:  # first of all: a task group that ends goes round what is left uncut
             if not isinstance(cut, asyncio.Task):
                 asyncio.Future.cancel(cut)  # gather's own cancel() would go round the circle
             elif not _free(cut, asyncio.CancelledError()):
                 with suppress(RecursionError):
                     cut.cancel()
+        for end in self.ends:
+            end.cancel()
         return task in self.ends
 
 
@@ -419,22 +416,28 @@ def _survey(task: asyncio.Task[Any]) -> _Survey:
     found = _Survey()
     on_path: set[int] = set()
     seen: set[int] = set()
-    stack: list[tuple[asyncio.Future[Any], Iterator[asyncio.Future[Any]]]] = []
+    stack: list[tuple[asyncio.Future[Any], Iterator[asyncio.Future[Any]], bool]] = []
 
-    def visit(node: asyncio.Future[Any]) -> None:
+    def visit(node: asyncio.Future[Any], in_group: bool) -> None:
+        kind, onward = _look_at(node)
+        if kind == "gathering":
+            found.gathers.append(node)
+        elif kind != "passing on" and not in_group:  # the group cancels its own, and once is enough
+            found.ends.append(node)
+        found.moving = found.moving or kind == "moving"
         seen.add(id(node))
         on_path.add(id(node))
-        stack.append((node, iter(_note(node, found))))
+        stack.append((node, iter(onward), in_group or kind == "grouping"))
         found.depth = max(found.depth, len(stack))
 
-    visit(task)
+    visit(task, in_group=False)
     while stack:
-        node, following = stack[-1]
+        node, following, in_group = stack[-1]
         for waited in following:
             if id(waited) in on_path:
                 found.cuts.append(node)
             elif id(waited) not in seen:
-                visit(waited)
+                visit(waited, in_group)
                 break
         else:
             on_path.remove(id(node))
@@ -442,20 +445,18 @@ def _survey(task: asyncio.Task[Any]) -> _Survey:
     return found
 
 
-def _note(node: asyncio.Future[Any], found: _Survey) -> list[asyncio.Future[Any]]:
-    """Enter a node into the survey; return the pending tasks and gatherings it waits for."""
+def _look_at(node: asyncio.Future[Any]) -> tuple[str, list[asyncio.Future[Any]]]:
+    """Tell how a node waits, and for which tasks and gatherings."""
     if not isinstance(node, asyncio.Task):
-        found.gathers.append(node)
         pending = [child for child in _children_of(node) if not child.done()]
-        found.moving = found.moving or not pending
-        return [child for child in pending if _passes_on(child)]
+        return ("gathering" if pending else "moving"), list(filter(_passes_on, pending))
     waiter = _waits_on(node)
     if waiter is None or waiter.done():
-        found.moving = True
-    elif _passes_on(waiter):
-        return [waiter]
-    found.ends.append(node)
-    return []
+        return "moving", []
+    if _passes_on(waiter):
+        return "passing on", [waiter]
+    members = _members_of_group(node)
+    return ("grouping" if members else "waiting"), members
 
 
 def _passes_on(future: asyncio.Future[Any]) -> bool:
@@ -464,6 +465,24 @@ def _passes_on(future: asyncio.Future[Any]) -> bool:
 
 def _children_of(future: asyncio.Future[Any]) -> list[asyncio.Future[Any]]:
     return getattr(future, "_children", None) or []  # what gather() returns has them
+
+
+_GROUP_EXITS: Final = {
+    method.__code__
+    for name in ("__aexit__", "_aexit")
+    if (method := getattr(asyncio.TaskGroup, name, None)) is not None
+}
+
+
+def _members_of_group(task: asyncio.Task[Any]) -> list[asyncio.Future[Any]]:
+    """Return the pending tasks of the task group that a task is about to leave, if it is."""
+    coroutine: Any = task.get_coro()
+    while coroutine is not None and getattr(coroutine, "cr_code", None) not in _GROUP_EXITS:
+        coroutine = getattr(coroutine, "cr_await", None)
+    if coroutine is None or coroutine.cr_frame is None:
+        return []
+    group = coroutine.cr_frame.f_locals["self"]
+    return [member for member in getattr(group, "_tasks", ()) if not member.done()]
 
 
 def _waits_on(task: asyncio.Task[Any]) -> asyncio.Future[Any] | None:
