@@ -81,7 +81,7 @@ def _headline(recording: Recording) -> str:
         case Outcome.FINISHED:
             return f"Finished: main returned {recording.value!r} after {length}."
         case Outcome.FAILED:
-            return f"Failed: {_error(recording)}, after {length}."
+            return f"Failed: {_error(recording)}\nEnded after {length}."
         case Outcome.RUNAWAY:
             return f"Runaway: {recording.limit}.\nStopped after {length}."
     count = len(recording.waits.stuck)
