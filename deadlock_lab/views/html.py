@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from ..engine.recording import Recording
+from .cut import shown
 from .narration import transcript
 from .payload import opening, to_payload
 from .player import module_text, style_text
@@ -62,6 +63,7 @@ def page(recording: Recording, title: str = "") -> str:
     Returns:
         HTML. Without scripts it shows the transcript instead.
     """
+    recording = shown(recording)
     steps = transcript(recording)
     listed = steps if len(steps) <= _LISTED else [*steps[:_LISTED], "…", steps[-1]]
     data = json.dumps(to_payload(recording), ensure_ascii=False, separators=(",", ":"))

@@ -10,6 +10,7 @@ from typing import Any
 from ..engine.graph import OWNED, WaitGraph
 from ..engine.recording import Recording
 from ..engine.trace import Kind, Resource, Trace
+from .cut import shown
 from .narration import TEMPLATES, closing_event, code, describe, fields_at_end, template_keys
 
 __all__ = ["Payload", "opening", "to_payload"]
@@ -24,12 +25,13 @@ def to_payload(recording: Recording) -> Payload:
         recording: the run.
 
     Returns:
-        A dict of ``events`` (columns of equal length; ``dt`` is the time since the event
-        before, in virtual nanoseconds; ``say`` points into ``sentences``, which hold the
-        event's kind and its template), of the tables that they point into, and of what is
-        known only at the end: ``outcome``, ``cycles``, ``stuck``, ``setters``, and
+        A dict (of a long runaway: of its beginning) of ``events`` (columns of equal length;
+        ``dt`` is the time since the event before, in virtual nanoseconds; ``say`` points into
+        ``sentences``, which hold the event's kind and its template), of the tables that they
+        point into, and of what is known only at the end: ``outcome``, ``cycles``, ``stuck``, ``setters``, and
         ``closed``, the index of the event at which the first cycle closed, or -1.
     """
+    recording = shown(recording)
     trace, graph = recording.trace, recording.waits
     labels = sorted({place.label for place in trace.places})
     return {

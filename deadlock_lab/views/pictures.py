@@ -23,6 +23,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 
 from ..engine.recording import Recording
 from ..engine.trace import Kind
+from .cut import shown
 from .narration import closing_event, ending, when
 from .spans import Span, spans
 
@@ -34,6 +35,8 @@ _ROW = 0.34  # inches, a lane of the timeline
 _LONGEST = 24  # letters of a name
 _MANY_SPANS = 3_000  # from here on an image is drawn, not a patch each
 _COLUMNS = 1_200
+_MOST_LANES = 50
+_MOST_NODES = 40
 _LABELS = 10  # times on the axis, at most
 
 
@@ -71,6 +74,7 @@ def timeline(recording: Recording) -> Figure:
     Returns:
         A figure, 10 inches wide.
     """
+    recording = shown(recording)
     lanes = _lanes_height(recording)
     figure = Figure(figsize=(WIDTH, lanes + 1.25), facecolor="white")
     _draw_timeline(figure, recording, bottom=0.75, height=lanes)
@@ -86,6 +90,7 @@ def wait_graph(recording: Recording) -> Figure:
     Returns:
         A figure, 10 inches wide. A cycle is a thick double ring, and named.
     """
+    recording = shown(recording)
     height = _graph_height(recording)
     figure = Figure(figsize=(WIDTH, height + 0.2), facecolor="white")
     _draw_graph(figure, recording, bottom=0.1, height=height)
@@ -101,6 +106,7 @@ def still(recording: Recording) -> bytes:
     Returns:
         A PNG, the same bytes for the same run and the same matplotlib.
     """
+    recording = shown(recording)
     graph = _graph_height(recording) if recording.waits.waiters else 0.0
     lanes = _lanes_height(recording)
     height = graph + lanes + (2.0 if graph else 1.75)
@@ -139,33 +145,43 @@ def _plain(name: str, longest: int = _LONGEST) -> str:
 # -- the timeline ----------------------------------------------------------------------
 
 
+def _lanes(recording: Recording) -> list[int]:
+    """Choose the tasks to draw: all, or those of the cycles and the first of the rest."""
+    ringed = {node for loop in recording.waits.loops for node in loop if node >= 0}
+    tasks = range(len(recording.trace.tasks))
+    return sorted(sorted(tasks, key=lambda task: (task not in ringed, task))[:_MOST_LANES])
+
+
 def _lanes_height(recording: Recording) -> float:
-    return min(16.0, max(1, len(recording.trace.tasks)) * _ROW)
+    return max(1, len(_lanes(recording))) * _ROW
 
 
 def _draw_timeline(figure: Figure, recording: Recording, *, bottom: float, height: float) -> None:
-    tasks = recording.trace.tasks
-    names = [_plain(task.name) for task in tasks]
+    lanes = {task: row for row, task in enumerate(_lanes(recording))}
+    names = [_plain(recording.trace.tasks[task].name) for task in lanes]
+    if more := len(recording.trace.tasks) - len(lanes):
+        figure.text(
+            0.98, 0.02, f"and {more:,} more tasks", ha="right", va="bottom", size=10, color=_SOFT
+        )
     margin = 0.35 + 0.088 * max((len(name) for name in names), default=0)
     axes = _axes(figure, margin, bottom, WIDTH - margin - 0.25, height)
     total = max(1, len(recording.trace.events))
     axes.set_xlim(0, total)
-    axes.set_ylim(max(1, len(tasks)) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(lanes)) - 0.5, -0.5)
     axes.tick_params(left=False, labelleft=False, bottom=False, labelbottom=False)
     for side in axes.spines.values():
         side.set_visible(False)
-    size = min(11.0, 70 * height / max(1, len(tasks)))
     for row, name in enumerate(names):
         axes.text(
-            -0.01 * total, row, name, ha="right", va="center", size=size, color=_INK,
+            -0.01 * total, row, name, ha="right", va="center", size=11, color=_INK,
             family="DejaVu Sans Mono", parse_math=False,
         )  # fmt: skip
-    found = list(spans(recording))
+    found = [s._replace(task=lanes[s.task]) for s in spans(recording) if s.task in lanes]
     if len(found) > _MANY_SPANS:
-        _paint_image(axes, found, len(tasks), total)
+        _paint_image(axes, found, len(lanes), total)
     else:
         _paint_spans(axes, found)
-        _mark_timers(axes, recording)
+        _mark_timers(axes, recording, lanes)
     _mark_clock(axes, recording)
     _mark_cycle(axes, recording)
     few = len(found) <= _MANY_SPANS
@@ -203,10 +219,12 @@ def _paint_image(axes: Axes, found: Iterable[Span], tasks: int, total: int) -> N
     axes.imshow(image, extent=(0, total, tasks - 0.5, -0.5), aspect="auto", interpolation="nearest")
 
 
-def _mark_timers(axes: Axes, recording: Recording) -> None:
+def _mark_timers(axes: Axes, recording: Recording, lanes: Mapping[int, int]) -> None:
     events = recording.trace.events
     for kind, fill in ((Kind.TIMER_SET, "white"), (Kind.TIMER_FIRED, _INK)):
-        at = [(i, e.task) for i, e in enumerate(events) if e.kind is kind and e.task >= 0]
+        at = [
+            (i, lanes[e.task]) for i, e in enumerate(events) if e.kind is kind and e.task in lanes
+        ]
         if at:
             x, y = zip(*at, strict=True)
             axes.scatter(x, y, s=22, marker="D", facecolor=fill, edgecolor=_INK, zorder=4)
@@ -265,7 +283,9 @@ def _nodes(recording: Recording) -> list[int]:
     graph = recording.waits
     waited = [n for waiter in graph.waiters.values() for n in waiter.wait.targets]
     held = [~r for r in graph.holders] + [t for ts in graph.holders.values() for t in ts if t >= 0]
-    return list(dict.fromkeys([*graph.waiters, *waited, *held]))
+    ringed = [node for loop in graph.loops for node in loop]
+    nodes = dict.fromkeys([*ringed, *graph.waiters, *waited, *held])
+    return list(nodes)[: max(len(set(ringed)), _MOST_NODES)]
 
 
 def _layout(recording: Recording) -> tuple[dict[int, _Spot], float]:

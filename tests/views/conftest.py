@@ -8,6 +8,7 @@ import pytest
 
 from deadlock_lab.engine.recording import Recording
 from deadlock_lab.engine.run import execute
+from deadlock_lab.views.cut import shown
 
 EVIL = "<img src=x onerror=\"document.title='pwned'\">"
 
@@ -149,11 +150,22 @@ async def endless() -> None:
         await asyncio.sleep(1)
 
 
+async def breeding(n: int = 0) -> None:
+    await asyncio.sleep(0)
+    await asyncio.create_task(breeding(n + 1), name=f"child-{n}")
+
+
+async def thronged() -> None:
+    event = asyncio.Event()
+    tasks = [asyncio.create_task(event.wait(), name=f"waiter-{n}") for n in range(300)]
+    await asyncio.gather(*tasks)
+
+
 PROGRAMS = {
     program.__name__: program
     for program in (
         circle, locks, reentry, mixed, timed_out, crowd, masked, long_ring, nobody_sets, busy,
-        callbacks, failing, trivial, endless,
+        callbacks, failing, trivial, endless, breeding, thronged,
     )
 }  # fmt: skip
 
@@ -165,7 +177,7 @@ def record() -> Callable[[str], Recording]:
 
     def recording_of(name: str) -> Recording:
         if name not in done:
-            done[name] = execute(PROGRAMS[name], max_time=100)
+            done[name] = execute(PROGRAMS[name], max_time=100, max_steps=5_000)
         return done[name]
 
     return recording_of
@@ -173,5 +185,5 @@ def record() -> Callable[[str], Recording]:
 
 @pytest.fixture(params=PROGRAMS)
 def any_recording(request: pytest.FixtureRequest, record: Callable[[str], Recording]) -> Recording:
-    """Give each of the programs' recordings in turn."""
-    return record(request.param)
+    """Give each of the programs' recordings in turn, as much of it as is shown."""
+    return shown(record(request.param))

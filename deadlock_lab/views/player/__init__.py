@@ -65,7 +65,7 @@ class Player(anywidget.AnyWidget):
     def __init__(self, recording: Recording, position: int | None = None, **options: Any) -> None:
         payload = to_payload(recording)
         start = opening(recording) if position is None else position
-        self._total = len(recording.trace.events)
+        self._total = len(payload["events"]["say"])
         super().__init__(payload=payload, position=start, **options)
 
     @traitlets.validate("position")

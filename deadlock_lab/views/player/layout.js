@@ -25,6 +25,7 @@ const GAP = 12;
 const HEAD = 24; // a lane's title
 const PAD = 12;
 const TOP = 6; // rows of those who wait for those who wait for …
+const MOST = 120; // homes outside of rings; who has none is counted
 const CROWDED = 24; // from so many nodes on, tokens are small
 
 /** @type {Scale} */
@@ -127,8 +128,9 @@ function levels(payload, inRing) {
   }
   /** @type {number[][]} */
   const rows = [];
-  for (const node of [...targets.keys()].sort((a, b) => a - b)) {
-    if (!inRing.has(node)) (rows[level.get(node) ?? 0] ??= []).push(node);
+  const outside = [...targets.keys()].filter((node) => !inRing.has(node)).sort((a, b) => a - b);
+  for (const node of outside.slice(0, MOST)) {
+    (rows[level.get(node) ?? 0] ??= []).push(node);
   }
   return rows.filter((row) => row).reverse();
 }
@@ -266,10 +268,13 @@ export function place(plan, state) {
     running: flow(plan, "running", state.running.slice().reverse(), tasks),
     ready: flow(plan, "ready", state.ready, tasks),
     finished: flow(plan, "finished", state.finished, tasks),
+    waiting: 0,
   };
+  const { x, y, w, h } = plan.lanes.waiting;
   for (const task of state.waiting) {
     const home = plan.homes.get(task);
-    if (home) tasks[task] = { x: home.x, y: home.y, hidden: false };
+    if (!home) more.waiting += 1;
+    tasks[task] = home ? { x: home.x, y: home.y, hidden: false } : { x: x + w - 40, y: y + h - 20, hidden: true };
   }
   return { tasks, more };
 }

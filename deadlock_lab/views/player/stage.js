@@ -125,8 +125,9 @@ export function makeStage(payload, onPick) {
     const { tasks, more } = place(layout, state);
     const ringed = new Set(closedCycles(payload, state).flatMap((cycle) => cycle.nodes));
     tasks.forEach((spot, task) => {
-      if (spot) showTask(state, task, spot, ringed.has(task));
-      else if (tokens.has(task)) hide(task);
+      // Of those who are only counted, there may be thousands.
+      if (spot && !(spot.hidden && !tokens.has(task))) showTask(state, task, spot, ringed.has(task));
+      else if (!spot && tokens.has(task)) hide(task);
     });
     for (const node of layout.homes.keys()) if (node < 0) showResource(node, ringed.has(node));
     showLanes(state, more);

@@ -51,6 +51,9 @@
 
 const EVERY = 256;
 
+/** How far the copies are apart: with many tasks they are large. @param {Payload} payload */
+const spacing = (payload) => Math.max(EVERY, payload.tasks.length);
+
 /** @type {WeakMap<Payload, {kept: State[], times: number[]}>} */
 const memory = new WeakMap();
 
@@ -80,7 +83,7 @@ export function timeAt(payload, index) {
 export function stateAt(payload, position) {
   const end = Math.max(0, Math.min(Math.round(position) || 0, length(payload)));
   const kept = remembered(payload).kept;
-  const state = copy(kept[Math.floor(end / EVERY)]);
+  const state = copy(kept[Math.floor(end / spacing(payload))]);
   while (state.position < end) advance(payload, state);
   return state;
 }
@@ -97,7 +100,7 @@ function remembered(payload) {
     known.kept.push(copy(state));
     while (state.position < length(payload)) {
       advance(payload, state);
-      if (state.position % EVERY === 0) known.kept.push(copy(state));
+      if (state.position % spacing(payload) === 0) known.kept.push(copy(state));
     }
   }
   return known;

@@ -20,7 +20,7 @@ export function makeTimeline(payload, onSeek) {
   const element = make("div", "dl-timeline", {}, names, track);
   const count = payload.tasks.length;
   const named = count <= 8;
-  const rowHeight = named ? 17 : Math.max(1.5, Math.min(9, 108 / count));
+  const rowHeight = named ? 17 : Math.min(9, 108 / count);
   const height = Math.max(26, Math.ceil(count * rowHeight));
   track.style.height = `${height}px`;
   if (named) {
