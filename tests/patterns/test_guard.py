@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import inspect
 import pickle
 import tracemalloc
 
@@ -310,7 +311,7 @@ def test_the_decorated_function_keeps_its_name_its_signature_and_its_nature():
 
     assert process_user_data.__name__ == "process_user_data"
     assert process_user_data.__doc__ == "Process."
-    assert asyncio.iscoroutinefunction(process_user_data)
+    assert inspect.iscoroutinefunction(process_user_data)
 
 
 # --- bad input -------------------------------------------------------------------------------
