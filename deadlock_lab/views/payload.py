@@ -28,8 +28,8 @@ def to_payload(recording: Recording) -> Payload:
         A dict (of a long runaway: of its beginning) of ``events`` (columns of equal length;
         ``dt`` is the time since the event before, in virtual nanoseconds; ``say`` points into
         ``sentences``, which hold the event's kind and its template), of the tables that they
-        point into, and of what is known only at the end: ``outcome``, ``cycles``, ``stuck``, ``setters``, and
-        ``closed``, the index of the event at which the first cycle closed, or -1.
+        point into, and of what is known only at the end: ``outcome``, ``cycles``, ``stuck``,
+        ``setters``, and ``closed``, the index of the event at which the first cycle closed, or -1.
     """
     recording = shown(recording)
     trace, graph = recording.trace, recording.waits

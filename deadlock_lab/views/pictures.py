@@ -284,7 +284,8 @@ def _nodes(recording: Recording) -> list[int]:
     waited = [n for waiter in graph.waiters.values() for n in waiter.wait.targets]
     held = [~r for r in graph.holders] + [t for ts in graph.holders.values() for t in ts if t >= 0]
     ringed = [node for loop in graph.loops for node in loop]
-    nodes = dict.fromkeys([*ringed, *graph.waiters, *waited, *held])
+    things = [node for node in (*waited, *held) if node < 0]  # few, and what it is all about
+    nodes = dict.fromkeys([*ringed, *things, *graph.waiters, *waited, *held])
     return list(nodes)[: max(len(set(ringed)), _MOST_NODES)]
 
 

@@ -85,6 +85,13 @@ def test_it_reads_on_dark_pages_too(dark: bool, record: Record) -> None:
         assert timeline(record("circle")).get_facecolor() == (1, 1, 1, 1)
 
 
+def test_of_a_throng_a_part_is_drawn_and_the_rest_counted(record: Record) -> None:
+    assert "and 251 more tasks" in texts(timeline(record("thronged")))
+    said = texts(wait_graph(record("thronged")))
+    assert "event" in said
+    assert len([text for text in said if text.startswith("waiter-")]) < 50
+
+
 def test_spans_follow_one_another_without_a_gap(any_recording: Recording) -> None:
     events = any_recording.trace.events
     for task in range(len(any_recording.trace.tasks)):
