@@ -24,7 +24,8 @@ METADATA = {
 def refresh(path: Path) -> None:
     """Execute one notebook in a fresh kernel and write it back, normalised."""
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=20, kernel_name="python3").execute(cwd=str(path.parent))
+    client = NotebookClient(book, timeout=20, kernel_name="python3", coalesce_streams=True)
+    client.execute(cwd=str(path.parent))
     normalise(book)
     nbformat.write(book, path)
 
