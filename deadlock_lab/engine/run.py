@@ -42,15 +42,17 @@ def execute(
 
 
 def _record(loop: RecordingLoop, main: Program) -> Recording:
-    stuck: set[asyncio.Task[Any]] = set()
+    beyond_cancel: set[asyncio.Task[Any]] = set()
     try:
         task = loop.create_task(_coroutine(main))
         limit, stopped = _drive(loop, task)
         waits = wait_graph(loop)
-        never = set(waits.stuck_ids)
-        stuck = {t for t in asyncio.all_tasks(loop) if loop.books.ordinal(t) in never}
         loop.note_unseen_failures(main=task)
         outcome, error = (Outcome.FAILED, stopped) if stopped else _judge(task, limit)
+        ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
+        never = set(waits.stuck_ids)
+        left = asyncio.all_tasks(loop)
+        beyond_cancel = {t for t in left if not ended or loop.books.ordinal(t) in never}
         return Recording(
             outcome=outcome,
             trace=loop.books.close(),
@@ -62,7 +64,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
             error=error,
         )
     finally:
-        clear_up(loop, stuck)
+        clear_up(loop, beyond_cancel)
 
 
 def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> tuple[str, BaseException | None]:

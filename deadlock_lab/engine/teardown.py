@@ -38,21 +38,27 @@ def free(task: asyncio.Task[Any]) -> None:
             loop.call_soon(callback, cancelled, context=context)
 
 
-def clear_up(loop: LabLoop, stuck: Collection[asyncio.Task[Any]]) -> None:
-    """End all tasks as ``asyncio.run`` does, also those that it could not; close the loop."""
+def clear_up(loop: LabLoop, beyond_cancel: Collection[asyncio.Task[Any]]) -> None:
+    """End all tasks as ``asyncio.run`` does, also those that it could not; close the loop.
+
+    Args:
+        loop: the loop, stopped.
+        beyond_cancel: tasks that ``Task.cancel()`` cannot end, or would recurse through
+            for long, in rings and chains; they are freed from the other side.
+    """
     loop._invoke = asyncio.Handle._run  # the recording is over
     try:
-        _end_tasks(loop, stuck)
+        _end_tasks(loop, beyond_cancel)
         _end_generators(loop)
     finally:
         loop.close()
 
 
-def _end_tasks(loop: LabLoop, stuck: Collection[asyncio.Task[Any]]) -> None:
+def _end_tasks(loop: LabLoop, beyond_cancel: Collection[asyncio.Task[Any]]) -> None:
     for round_ in range(_ROUNDS):
         tasks = _tasks_of(loop)
         for task in tasks:
-            _ask_to_end(task, gently=round_ == 0 and task not in stuck)
+            _ask_to_end(task, gently=round_ == 0 and task not in beyond_cancel)
         _drain(loop, tasks)
     _leave(loop)
 

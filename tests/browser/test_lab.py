@@ -1,0 +1,129 @@
+"""The first lesson in a real JupyterLab: run from the top, played by mouse and by keyboard."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "tests" / "artefacts"
+IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+LESSON = "01-the-freeze.ipynb"
+START_SECONDS = 60  # how long the server may take; only a broken one takes that long
+
+
+@pytest.fixture(scope="module")
+def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Serve a copy of the notebooks with a home directory that is empty."""
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(ROOT / "notebooks", home / "notebooks")
+    folders = {f"JUPYTER_{n}_DIR": str(home / n) for n in ("RUNTIME", "CONFIG", "DATA")}
+    command = [
+        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"),
+        *("--IdentityProvider.token=", f"--ServerApp.root_dir={home / 'notebooks'}"),
+    ]
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(
+            command, env={**os.environ, "HOME": str(home), **folders}, stdout=log, stderr=log
+        )
+        try:
+            yield _url(home, server)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _url(home: Path, server: "subprocess.Popen[bytes]") -> str:
+    for _ in range(START_SECONDS * 10):
+        for info in home.glob("RUNTIME/jpserver-*.json"):
+            if text := info.read_text(encoding="utf-8"):
+                return str(json.loads(text)["url"])
+        assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
+        time.sleep(0.1)
+    raise AssertionError((home / "log").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def lesson(lab_url: str, open_page: Callable[..., Any]) -> Any:
+    """Open the lesson and choose *Run All Cells*."""
+    page = open_page(f"{lab_url}lab/tree/{LESSON}?reset", viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(START_SECONDS * 1000)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+    # Without a kernel it is "idle" too, and Run would ask which one to take.
+    page.locator(".jp-KernelName", has_text="Python 3").wait_for()
+    page.locator(IDLE).wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    return page
+
+
+def cell(page: Any, source: str, direction: int) -> Any:
+    """Scroll down (1) or up (-1) to the code cell with this source; others are not in the DOM."""
+    found = page.locator(".jp-CodeCell", has_text=source)
+    page.locator(".jp-Notebook").first.hover()
+    for _ in range(200):
+        if found.count():
+            found.scroll_into_view_if_needed()
+            return found
+        page.mouse.wheel(0, direction * 400)
+        page.wait_for_timeout(100)
+    raise AssertionError(f"no cell with {source!r} came into view")
+
+
+def wait_until_all_has_run(page: Any) -> None:
+    last = cell(page, "lab.run(main).result()", 1)
+    last.locator(".jp-InputPrompt", has_text=re.compile(r"\d+")).wait_for()
+    page.locator(IDLE).wait_for()
+    assert last.locator(".jp-OutputArea-output").inner_text() == "'ABC'"
+
+
+def the_freeze(page: Any) -> Any:
+    """Find the player of the true deadlock."""
+    return cell(page, "freeze = lab.run(main)", -1).locator("[data-lm-suppress-shortcuts]")
+
+
+def position(player: Any) -> int:
+    return int(re.search(r"(\d+) / \d+", player.inner_text())[1])  # type: ignore[index]
+
+
+def test_the_lesson_runs_and_the_freeze_is_played_by_mouse_and_keyboard(lesson: Any) -> None:
+    wait_until_all_has_run(lesson)
+    player = the_freeze(lesson)
+
+    player.get_by_role("button", name="To the start").click()
+    assert position(player) == 0
+    for _ in range(3):
+        player.get_by_role("button", name="One step forward").click()
+    assert position(player) == 3
+    player.get_by_role("button", name="One step back").click()
+    assert position(player) == 2
+
+    scrubber = player.get_by_role("slider").first
+    width = scrubber.bounding_box()["width"]
+    scrubber.hover(position={"x": width * 0.2, "y": 5})
+    lesson.mouse.down()
+    scrubber.hover(position={"x": width * 0.7, "y": 5})
+    lesson.mouse.up()
+    scrubbed = position(player)
+    assert scrubbed > 10
+
+    lesson.keyboard.press("ArrowRight")
+    assert position(player) == scrubbed + 1
+    lesson.keyboard.press("x")  # would cut the cell if it got as far as JupyterLab
+    lesson.keyboard.press("End")
+    lesson.keyboard.press("c")
+    assert "That closes the cycle" in player.inner_text()
+    assert the_freeze(lesson).is_visible()
+
+    ARTEFACTS.mkdir(exist_ok=True)
+    lesson.screenshot(path=ARTEFACTS / "the-freeze.png")
