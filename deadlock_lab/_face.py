@@ -81,11 +81,16 @@ class Run:
         """Explain the run in plain English; ``print(run)`` says the same."""
         return explain(self.recording)
 
-    def play(self, position: int = 0) -> "Player":
+    @property
+    def error(self) -> BaseException | None:
+        """What main raised, where it failed; else None. ``result()`` raises it."""
+        return self.recording.error
+
+    def play(self, position: int | None = None) -> "Player":
         """Open the animated player (needs the ``lab`` extra).
 
         Args:
-            position: the number of events to start after.
+            position: the number of events to start after; by default where main first runs.
         """
         from .views.player import Player
 

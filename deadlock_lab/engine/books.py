@@ -8,7 +8,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .naming import find_name
-from .places import place_of, source_of
+from .places import is_library, place_of, source_of
 from .tasks import LabTask, is_task
 from .trace import NOBODY, Complaint, Event, Kind, Resource, TaskInfo, Timer, Trace, Wait
 from .waits import Reading, await_chain, learner_frames
@@ -90,9 +90,10 @@ class Books:
         ordinal = len(self.tasks)
         if ordinal == 0:
             self._main = coro
-        code = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
+        code: Any = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
         here = self.here(frame, by)
-        place = here if code is None else self._place(code, code.co_firstlineno)
+        own = code is not None and not is_library(code.co_filename)  # not create_task(ev.wait())
+        place = self._place(code, code.co_firstlineno) if own else here
         default = getattr(coro, "__name__", "task") if ordinal else "main"
         title = self._unique(default if name is None else str(name))
         self.tasks.append(TaskInfo(title, by, place))

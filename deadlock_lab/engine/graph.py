@@ -82,7 +82,7 @@ class WaitGraph:
     @property
     def edges(self) -> tuple[Edge, ...]:
         """All edges by name: task → what it waits for, resource → who holds or may set it."""
-        return tuple(Edge(self.name(a), self.name(b), sure) for a, b, sure in self._edges())
+        return tuple(Edge(self.name(a), self.name(b), sure) for a, b, sure in self.node_edges())
 
     def cycles(self) -> list[tuple[str, ...]]:
         """Find the cycles of tasks that are stuck, each with its first name repeated at the end.
@@ -104,10 +104,11 @@ class WaitGraph:
 
     def guessed(self, loop: tuple[int, ...]) -> bool:
         """Whether a cycle of ``loops`` rests on a guess."""
-        sure = {(a, b) for a, b, certain in self._edges() if certain}
+        sure = {(a, b) for a, b, certain in self.node_edges() if certain}
         return any(pair not in sure for pair in itertools.pairwise(loop))
 
-    def _edges(self) -> Iterator[tuple[int, int, bool]]:
+    def node_edges(self) -> Iterator[tuple[int, int, bool]]:
+        """Yield the edges as nodes, each with whether it is sure."""
         for task, waiter in self.waiters.items():
             for target in waiter.wait.targets:
                 yield task, target, True
@@ -119,7 +120,7 @@ class WaitGraph:
     def _loops(self, *, guesses: bool) -> tuple[tuple[int, ...], ...]:
         stuck = set(self.stuck_ids)
         graph: dict[int, list[int]] = {}
-        for a, b, sure in self._edges():
+        for a, b, sure in self.node_edges():
             if (sure or guesses) and all(n < 0 or n in stuck for n in (a, b)):
                 graph.setdefault(a, []).append(b)
         found = (_cycle_through(min(t for t in knot if t >= 0), graph) for knot in _knots(graph))

@@ -205,4 +205,5 @@ _PURPOSES = {
     "_set_result_unless_cancelled": "sleep",
     "_on_timeout": "timeout",
     "_release_waiter": "timeout",
+    "time_is_up": "timeout",  # our with_timeout
 }

@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import io
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import copy_context
 from typing import Any
 
@@ -43,6 +45,7 @@ def execute(
 
 def _record(loop: RecordingLoop, main: Program) -> Recording:
     beyond_cancel: set[asyncio.Task[Any]] = set()
+    ended = True
     try:
         task = loop.create_task(_coroutine(main))
         limit, stopped = _drive(loop, task)
@@ -64,7 +67,18 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
             error=error,
         )
     finally:
-        clear_up(loop, beyond_cancel)
+        with _quiet(when=not ended):
+            clear_up(loop, beyond_cancel)
+
+
+@contextmanager
+def _quiet(*, when: bool) -> Iterator[None]:
+    """Hide what tasks print while they are cleared up after a deadlock or a runaway.
+
+    On a real loop they would never have come so far: it would tell a wrong story.
+    """
+    with redirect_stdout(io.StringIO()) if when else nullcontext():
+        yield
 
 
 def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> tuple[str, BaseException | None]:

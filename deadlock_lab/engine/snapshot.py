@@ -50,9 +50,13 @@ def _stepped_by(handle: Any) -> Task | None:
 
 def _moved_by(timer: Any) -> Task | None:
     """Find the task that a timer will move: the one that awaits its future, or times out."""
-    timeout_of: Any = getattr(getattr(timer._callback, "__self__", None), "_task", None)
-    if is_task(timeout_of):
-        return timeout_of if _can_be_cancelled(timeout_of) else None
+    limit: Any = getattr(timer._callback, "__self__", None)
+    cancels: Any = getattr(limit, "_task", None)  # asyncio.timeout
+    if is_task(cancels):
+        return cancels if _can_be_cancelled(cancels) else None
+    frees: Task | None = getattr(limit, "task", None)  # our with_timeout, which ends rings too
+    if is_task(frees):
+        return frees
     for future in filter(asyncio.isfuture, timer._args or ()):
         for callback, _ in getattr(future, "_callbacks", None) or ():
             if task := wakes(callback):
@@ -62,16 +66,19 @@ def _moved_by(timer: Any) -> Task | None:
 
 def _can_be_cancelled(task: Task) -> bool:
     """Whether ``task.cancel()`` gets anywhere: it does not where tasks await in a ring."""
-    todo: list[Any] = [task]
-    seen = set()
+    todo: list[tuple[Any, bool]] = [(task, False)]
+    path, clear = set(), set()
     while todo:
-        future = todo.pop()
-        if future is None or future.done():
-            continue
-        if id(future) in seen:
+        future, leaving = todo.pop()
+        if leaving:
+            path.discard(id(future))
+            clear.add(id(future))
+        elif id(future) in path:
             return False
-        seen.add(id(future))
-        todo += getattr(future, "_children", None) or [getattr(future, "_fut_waiter", None)]
+        elif future is not None and not future.done() and id(future) not in clear:
+            path.add(id(future))
+            inner = getattr(future, "_children", None) or [getattr(future, "_fut_waiter", None)]
+            todo += [(future, True), *((f, False) for f in inner)]
     return True
 
 

@@ -359,7 +359,7 @@ def _draw_graph(figure: Figure, recording: Recording, *, bottom: float, height: 
     pairs = {p for loop in recording.waits.loops for p in itertools.pairwise(loop)}
     ringed = {node for pair in pairs for node in pair}
     boxes = {node: _box(axes, recording, node, at, node in ringed) for node, at in spots.items()}
-    edges = [(a, b, sure) for a, b, sure in recording.waits._edges() if a in boxes and b in boxes]
+    edges = [e for e in recording.waits.node_edges() if e[0] in boxes and e[1] in boxes]
     for a, b, sure in edges:
         _arrow(axes, boxes[a], boxes[b], cycle=(a, b) in pairs, sure=sure)
         if a < 0 and len(edges) <= 14:

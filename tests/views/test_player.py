@@ -51,7 +51,7 @@ def test_state_layout_and_sentences_hold_under_node(
     case = {
         "payload": to_payload(any_recording),
         "transcript": transcript(any_recording),
-        "edges": list(any_recording.waits._edges()),
+        "edges": list(any_recording.waits.node_edges()),
         "waiting": sorted(any_recording.waits.waiters),
     }
     (tmp_path / "case.json").write_text(json.dumps(case))
