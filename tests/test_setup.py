@@ -83,6 +83,26 @@ def test_every_file_that_the_readme_links_to_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_readme_gives_each_notebook_the_minutes_that_it_says_it_takes() -> None:
+    table = dict(re.findall(r"\(notebooks/([\w-]+)\.ipynb\) \| (\d+) \|", README))
+    books = {b.stem: b.read_text(encoding="utf-8") for b in (ROOT / "notebooks").glob("*.ipynb")}
+    said = {stem: re.findall(r"\*About (\d+) minutes", text)[0] for stem, text in books.items()}
+    assert table == said
+
+
+def test_the_readme_example_runs_and_says_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[0]
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102
+    said = re.findall(r"run\.waits\.cycles\(\) +# (.*)", example)
+    assert [repr(names["run"].waits.cycles())] == said
+    assert "The cycle: alice → bob → alice" in capsys.readouterr().out
+    assert (tmp_path / "run.html").is_file()
+
+
 def test_the_player_is_part_of_the_built_wheel(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", tmp_path, ROOT],
