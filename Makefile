@@ -15,7 +15,7 @@ lab: .venv/lab
 test: .venv/test
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=20 -n auto --dist loadfile $(TEST_ARGS)
 
-bench: .venv/test
+bench: .venv/bench
 	$(BIN)/python -m tests.bench
 
 # Runs every notebook from the top and stores its outputs as they are compared in the tests.
@@ -37,6 +37,10 @@ clean:
 
 .venv/lab: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[lab]'
+	@touch $@
+
+.venv/bench: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench]'
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python

@@ -17,9 +17,13 @@ def _missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Start the system's Chromium, once for all tests."""
+    """Start the system's Chromium, once for a module.
+
+    Not for the session: while playwright is up its event loop counts as running in this
+    thread, and tests of asyncio that come after would find themselves inside of it.
+    """
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -93,7 +93,11 @@ def the_freeze(page: Any) -> Any:
 
 
 def position(player: Any) -> int:
-    return int(re.search(r"(\d+) / \d+", player.inner_text())[1])  # type: ignore[index]
+    return int(player.locator(".dl-where").inner_text().partition(" / ")[0])
+
+
+def wait_for_position(player: Any, expected: int) -> None:
+    player.locator(".dl-where", has_text=re.compile(rf"^{expected} /")).wait_for()
 
 
 def test_the_lesson_runs_and_the_freeze_is_played_by_mouse_and_keyboard(lesson: Any) -> None:
@@ -101,12 +105,12 @@ def test_the_lesson_runs_and_the_freeze_is_played_by_mouse_and_keyboard(lesson: 
     player = the_freeze(lesson)
 
     player.get_by_role("button", name="To the start").click()
-    assert position(player) == 0
-    for _ in range(3):
+    wait_for_position(player, 0)
+    for step in (1, 2, 3):
         player.get_by_role("button", name="One step forward").click()
-    assert position(player) == 3
+        wait_for_position(player, step)
     player.get_by_role("button", name="One step back").click()
-    assert position(player) == 2
+    wait_for_position(player, 2)
 
     scrubber = player.get_by_role("slider").first
     width = scrubber.bounding_box()["width"]
@@ -114,15 +118,15 @@ def test_the_lesson_runs_and_the_freeze_is_played_by_mouse_and_keyboard(lesson: 
     lesson.mouse.down()
     scrubber.hover(position={"x": width * 0.7, "y": 5})
     lesson.mouse.up()
+    player.locator(".dl-where", has_text=re.compile(r"^[12]\d /")).wait_for()
     scrubbed = position(player)
-    assert scrubbed > 10
 
     lesson.keyboard.press("ArrowRight")
-    assert position(player) == scrubbed + 1
+    wait_for_position(player, scrubbed + 1)
     lesson.keyboard.press("x")  # would cut the cell if it got as far as JupyterLab
     lesson.keyboard.press("End")
     lesson.keyboard.press("c")
-    assert "That closes the cycle" in player.inner_text()
+    player.get_by_text("That closes the cycle").first.wait_for()
     assert the_freeze(lesson).is_visible()
 
     ARTEFACTS.mkdir(exist_ok=True)
