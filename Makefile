@@ -10,7 +10,7 @@ TEST_ARGS ?=
 .PHONY: lab test bench notebooks format clean
 
 lab: .venv/lab
-	$(BIN)/jupyter lab $(FIRST) $(LAB_ARGS)
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/test
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=20 -n auto --dist loadfile $(TEST_ARGS)
