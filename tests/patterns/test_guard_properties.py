@@ -9,37 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deadlock_lab as lab
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.guard import Path, guard
-
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-Main = Callable[[], Awaitable[Any]]
-
-
-def on_stock(main: Main) -> Any:
-    return asyncio.run(main())
-
-
-def on_uvloop(main: Main) -> Any:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
-
-
-def on_the_lab(main: Main) -> Any:
-    return lab.run(main).result()
-
-
-LOOPS = [
-    on_stock,
-    pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
-    on_the_lab,
-]
-on_every_loop = pytest.mark.parametrize("run", LOOPS)
 
 # A call is a function's number and a key; a graph says whom each call asks, and how it waits.
 CALLS = [(function, key) for function in range(2) for key in range(3)]
@@ -95,10 +66,9 @@ def circle_of(error: CircularDependencyError) -> tuple[Any, ...]:
     return ("circle", *((numbers[node.function], *node.arguments) for node in error.cycle))
 
 
-@on_every_loop
 @settings(max_examples=60, deadline=None)
 @given(graph=graphs)
-def test_every_circle_is_told_where_it_closes_and_nothing_else_is(run, graph):
+def test_every_circle_is_told_where_it_closes_and_nothing_else_is(on_loop, graph):
     program = guarded_program(graph, {"fallback": circle_of})
 
     async def main():
@@ -106,13 +76,12 @@ def test_every_circle_is_told_where_it_closes_and_nothing_else_is(run, graph):
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return result
 
-    assert run(main) == expected(graph, (0, 0))
+    assert on_loop(main) == expected(graph, (0, 0))
 
 
-@on_every_loop
 @settings(max_examples=60, deadline=None)
 @given(graph=graphs)
-def test_without_a_fallback_a_circle_raises_and_its_absence_does_not(run, graph):
+def test_without_a_fallback_a_circle_raises_and_its_absence_does_not(on_loop, graph):
     program = guarded_program(
         {call: (asked, "group") for call, (asked, _) in graph.items()}, fallback={}
     )
@@ -128,7 +97,7 @@ def test_without_a_fallback_a_circle_raises_and_its_absence_does_not(run, graph)
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
     tree = expected(graph, (0, 0))
-    assert run(main) == ("circle" if "'circle'" in repr(tree) else tree)
+    assert on_loop(main) == ("circle" if "'circle'" in repr(tree) else tree)
 
 
 @settings(max_examples=200, deadline=None)

@@ -7,47 +7,13 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deadlock_lab as lab
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.resolver import AsyncResolver
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
 Main = Callable[[], Awaitable[Any]]
-
-
-async def in_time(main: Main) -> Any:
-    async with asyncio.timeout(10):
-        return await main()
-
-
-def on_stock(main: Main) -> Any:
-    return asyncio.run(in_time(main))
-
-
-def on_uvloop(main: Main) -> Any:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(in_time(main))
-
-
-def on_the_lab(main: Main) -> Any:
-    run = lab.run(main)
-    assert not run.stuck
-    return run.result()
-
-
-LOOPS = [
-    on_stock,
-    pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
-    on_the_lab,
-]
 
 
 class World:
@@ -219,7 +185,6 @@ async def ask_wildly(seed: int) -> None:
         assert value == world.value(key)
 
 
-@pytest.mark.parametrize("on_loop", LOOPS)
 @settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_circle_is_an_error_if_and_only_if_there_is_one_and_each_key_is_computed_once(
@@ -228,7 +193,6 @@ def test_a_circle_is_an_error_if_and_only_if_there_is_one_and_each_key_is_comput
     on_loop(lambda: ask_calmly(seed))
 
 
-@pytest.mark.parametrize("on_loop", LOOPS)
 @settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_nobody_waits_for_ever_and_nothing_is_left_whatever_fails_or_is_cancelled(

@@ -15,34 +15,6 @@ from deadlock_lab.patterns.timeouts import (
     with_timeout_or,
 )
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
-
-def on_stock(main):
-    return asyncio.run(main())
-
-
-def on_uvloop(main):
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
-
-
-def on_the_lab(main):
-    return lab.run(main).result()
-
-
-on_every_loop = pytest.mark.parametrize(
-    "run",
-    [
-        on_stock,
-        pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
-        on_the_lab,
-    ],
-)
-
 
 def now():
     return asyncio.get_running_loop().time()
@@ -114,8 +86,7 @@ def test_zero_seconds_are_enough_for_what_need_not_wait():
     assert lab.run(main).result() == "there"
 
 
-@on_every_loop
-def test_a_result_in_the_tick_of_the_limit_is_not_lost(run):
+def test_a_result_in_the_tick_of_the_limit_is_not_lost(on_loop):
     async def main():
         loop = asyncio.get_running_loop()
         first, second = loop.create_future(), loop.create_future()
@@ -135,10 +106,10 @@ def test_a_result_in_the_tick_of_the_limit_is_not_lost(run):
         loop.call_later(0.05, both_at_once)
         return await asyncio.gather(*waiting, return_exceptions=True)
 
-    if run is on_the_lab:  # there, "at once" is exact
-        assert run(main) == ["direct", "through two tasks"]
+    if on_loop.__name__ == "the_lab":  # there, "at once" is exact
+        assert on_loop(main) == ["direct", "through two tasks"]
     else:
-        assert len(run(main)) == 2
+        assert len(on_loop(main)) == 2
 
 
 def test_sleeping_for_as_long_as_the_limit_is_in_time():
@@ -148,8 +119,7 @@ def test_sleeping_for_as_long_as_the_limit_is_in_time():
 # --- out of time -----------------------------------------------------------------------------
 
 
-@on_every_loop
-def test_the_loser_has_cleaned_up_when_the_error_is_raised(run):
+def test_the_loser_has_cleaned_up_when_the_error_is_raised(on_loop):
     log = []
 
     async def work():
@@ -167,7 +137,7 @@ def test_the_loser_has_cleaned_up_when_the_error_is_raised(run):
         assert asyncio.current_task().cancelling() == 0
         return len(log), others()
 
-    assert run(main) == (2, set())
+    assert on_loop(main) == (2, set())
 
 
 def test_the_error_tells_name_limit_and_time_used():
@@ -266,10 +236,9 @@ async def waits(task):
     return await asyncio.wait_for(task, 60)
 
 
-@on_every_loop
 @pytest.mark.parametrize("how", [awaits, gathers, collects, groups, waits])
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
-def test_a_circle_of_tasks_is_stopped_on_time_and_unwinds_whole(run, how, length):
+def test_a_circle_of_tasks_is_stopped_on_time_and_unwinds_whole(on_loop, how, length):
     if how in (awaits, waits) and length == 1:
         pytest.skip("asyncio refuses a task that awaits itself")
 
@@ -280,11 +249,10 @@ def test_a_circle_of_tasks_is_stopped_on_time_and_unwinds_whole(run, how, length
         await asyncio.sleep(0.05)
         return [task.done() for task in tasks], others()
 
-    assert run(main) == ([True] * length, set())
+    assert on_loop(main) == ([True] * length, set())
 
 
-@on_every_loop
-def test_a_circle_through_the_caller_itself_is_stopped_too(run):
+def test_a_circle_through_the_caller_itself_is_stopped_too(on_loop):
     async def main():
         me = asyncio.current_task()
         child = asyncio.create_task(awaits(me))
@@ -296,11 +264,10 @@ def test_a_circle_through_the_caller_itself_is_stopped_too(run):
         assert me.cancelling() == 0
         return others()
 
-    assert run(main) == set()
+    assert on_loop(main) == set()
 
 
-@on_every_loop
-def test_a_chain_of_two_thousand_tasks_is_stopped(run):
+def test_a_chain_of_two_thousand_tasks_is_stopped(on_loop):
     async def chain(depth):
         await (asyncio.create_task(chain(depth - 1)) if depth else forever())
 
@@ -309,7 +276,7 @@ def test_a_chain_of_two_thousand_tasks_is_stopped(run):
             await with_timeout(chain(2_000), 0.5)
         return others()
 
-    assert run(main) == set()
+    assert on_loop(main) == set()
 
 
 def test_the_task_that_closes_the_circle_ends_first_and_then_those_who_wait_for_it():

@@ -6,40 +6,12 @@ import gc
 import tracemalloc
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deadlock_lab as lab
 from deadlock_lab.patterns.timeouts import OperationTimeoutError, with_timeout, with_timeout_or
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
 LIMIT, GRACE = 0.01, 0.05
-
-
-def on_stock(main: Any) -> Any:
-    return asyncio.run(main())
-
-
-def on_uvloop(main: Any) -> Any:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(main())
-
-
-def on_the_lab(main: Any) -> Any:
-    return lab.run(main).result()
-
-
-LOOPS = [
-    on_stock,
-    pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
-    on_the_lab,
-]
-on_every_loop = pytest.mark.parametrize("run", LOOPS)
 
 # For each task, how it waits and for whom. A task that waits for nobody waits for ever.
 TASKS = range(5)
@@ -96,21 +68,21 @@ async def program(graph: Any) -> None:
     assert me.cancelling() == 0
 
 
-@on_every_loop
 @settings(max_examples=60, deadline=None)
 @given(graph=graphs)
-def test_every_caller_is_freed_and_every_task_of_every_graph_ends(run, graph):
-    run(lambda: program(graph))
+def test_every_caller_is_freed_and_every_task_of_every_graph_ends(on_loop, graph):
+    on_loop(lambda: program(graph))
 
 
-@on_every_loop
 @settings(max_examples=60, deadline=None)
 @given(
     limits=st.lists(st.integers(1, 30), min_size=1, max_size=4),
     needs=st.integers(0, 40),
     in_tasks=st.booleans(),
 )
-def test_of_limits_inside_each_other_the_first_to_run_out_is_reported(run, limits, needs, in_tasks):
+def test_of_limits_inside_each_other_the_first_to_run_out_is_reported(
+    on_loop, limits, needs, in_tasks
+):
     unit = 1.0 if run is on_the_lab else 0.001
 
     async def nest(level: int) -> str:
@@ -132,8 +104,8 @@ def test_of_limits_inside_each_other_the_first_to_run_out_is_reported(run, limit
         finally:
             assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    outcome = run(main)
-    if run is on_the_lab:  # on a real clock, a millisecond decides nothing
+    outcome = on_loop(main)
+    if exact:  # on a real clock, a millisecond decides nothing
         first = min(limits)
         assert outcome == ("done" if needs <= first else str(limits.index(first)))
 

@@ -6,46 +6,14 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import deadlock_lab as lab
 from deadlock_lab.patterns._acyclic import Node, connect, disconnect
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.tracker import AsyncDependencyTracker
 
-try:
-    import uvloop
-except ImportError:
-    uvloop = None
-
 Main = Callable[[], Awaitable[Any]]
-
-
-async def in_time(main: Main) -> Any:
-    async with asyncio.timeout(10):
-        return await main()
-
-
-def on_stock(main: Main) -> Any:
-    return asyncio.run(in_time(main))
-
-
-def on_uvloop(main: Main) -> Any:
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(in_time(main))
-
-
-def on_the_lab(main: Main) -> Any:
-    return lab.run(main).result()
-
-
-LOOPS = [
-    on_stock,
-    pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
-    on_the_lab,
-]
 
 
 class Plan:
@@ -179,7 +147,6 @@ async def pause(steps: int) -> None:
         await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("on_loop", LOOPS)
 @settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_an_operation_is_refused_if_and_only_if_it_would_close_a_circle(
