@@ -56,18 +56,28 @@ class OperationTimeoutError(TimeoutError):
         Seconds it took until it was stopped, its cleaning up included.
     still_running
         Names of the tasks that did not stop when told to. Whatever they hold they hold on to.
+    cycle
+        Names of the tasks that waited for one another in a circle, if that is what took so
+        long, the first repeated at the end. A task's name is what ``create_task`` was given.
 
     >>> print(OperationTimeoutError("fetch_user", 0.5, 0.503))
     fetch_user ran into its limit of 0.5 s (0.503 s used); find what it waits for or raise the limit
     """
 
     def __init__(
-        self, name: str, limit: float, elapsed: float, still_running: tuple[str, ...] = ()
+        self,
+        name: str,
+        limit: float,
+        elapsed: float,
+        still_running: tuple[str, ...] = (),
+        cycle: tuple[str, ...] = (),
     ) -> None:
         text = f"{name} ran into its limit of {limit:g} s ({elapsed:.3g} s used); "
         if still_running:
             names = ", ".join(still_running)
             text += f"still running, since it did not let itself be cancelled: {names}"
+        elif cycle:
+            text += f"tasks waited for one another: {' → '.join(cycle)}"
         else:
             text += "find what it waits for or raise the limit"
         super().__init__(text)
@@ -75,9 +85,10 @@ class OperationTimeoutError(TimeoutError):
         self.limit = limit
         self.elapsed = elapsed
         self.still_running = still_running
+        self.cycle = cycle
 
     def __reduce__(self) -> tuple[object, ...]:
-        args = (self.name, self.limit, self.elapsed, self.still_running)
+        args = (self.name, self.limit, self.elapsed, self.still_running, self.cycle)
         return type(self), args, self.__dict__
 
 
@@ -218,6 +229,7 @@ class _Scope:
         "begin",
         "cancelling",
         "counted",
+        "cycle",
         "error",
         "fired",
         "forced",
@@ -255,6 +267,7 @@ class _Scope:
         self.error: OperationTimeoutError | None = None
         self.handle: asyncio.Handle | None = None
         self.still_running: tuple[str, ...] = ()
+        self.cycle: tuple[str, ...] = ()
 
     async def run(self) -> Any:
         self.enter()
@@ -317,6 +330,7 @@ class _Scope:
             return
         self.fired = True
         self.owner.name = self.owner.shown_name()  # as long as it can tell
+        self.cycle = survey.cycle
         self.counted = survey.cancel(self.task)
         self.when = self.loop.time() + self.grace  # limits inside, of cleaning up, go by this
         if self.grace < math.inf:
@@ -345,7 +359,11 @@ class _Scope:
             raise asyncio.CancelledError from error
         owner = self.owner
         self.error = OperationTimeoutError(
-            str(owner.name), owner.seconds, self.loop.time() - owner.begin, self.still_running
+            str(owner.name),
+            owner.seconds,
+            self.loop.time() - owner.begin,
+            self.still_running,
+            self.cycle,
         )
         raise self.error from error
 
@@ -388,6 +406,7 @@ class _Survey:
     ends: list[asyncio.Future[Any]] = field(default_factory=list)
     # Who closes a circle: each waits for someone who (through others) waits for it.
     cuts: list[asyncio.Future[Any]] = field(default_factory=list)
+    cycle: tuple[str, ...] = ()  # the first circle by its tasks' names, its first repeated
     gathers: list[asyncio.Future[Any]] = field(default_factory=list)
     depth: int = 0
     moving: bool = False  # somebody in there is about to run
@@ -436,6 +455,7 @@ def _survey(task: asyncio.Task[Any]) -> _Survey:
         for waited in following:
             if id(waited) in on_path:
                 found.cuts.append(node)
+                found.cycle = found.cycle or _names_from(waited, [entry[0] for entry in stack])
             elif id(waited) not in seen:
                 visit(waited, in_group)
                 break
@@ -443,6 +463,13 @@ def _survey(task: asyncio.Task[Any]) -> _Survey:
             on_path.remove(id(node))
             stack.pop()
     return found
+
+
+def _names_from(start: asyncio.Future[Any], path: list[asyncio.Future[Any]]) -> tuple[str, ...]:
+    """Name the tasks of a circle that runs from ``start`` to the end of a path."""
+    circle = path[path.index(start) :]
+    names = [node.get_name() for node in circle if isinstance(node, asyncio.Task)]
+    return (*names, *names[:1])
 
 
 def _look_at(node: asyncio.Future[Any]) -> tuple[str, list[asyncio.Future[Any]]]:

@@ -252,6 +252,23 @@ def test_a_circle_of_tasks_is_stopped_on_time_and_unwinds_whole(on_loop, how, le
     assert on_loop(main) == ([True] * length, set())
 
 
+def test_the_error_names_the_circle_that_the_limit_has_cut(on_loop):
+    async def main():
+        tasks = {}
+
+        async def follow(other):
+            await asyncio.sleep(0)
+            await tasks[other]
+
+        for name, other in {"A": "B", "B": "C", "C": "A"}.items():
+            tasks[name] = asyncio.create_task(follow(other), name=name)
+        with pytest.raises(OperationTimeoutError, match="A → B → C → A") as caught:
+            await with_timeout(tasks["A"], 0.01)
+        return caught.value.cycle, pickle.loads(pickle.dumps(caught.value)).cycle  # noqa: S301
+
+    assert on_loop(main) == (("A", "B", "C", "A"), ("A", "B", "C", "A"))
+
+
 def test_a_circle_through_the_caller_itself_is_stopped_too(on_loop):
     async def main():
         me = asyncio.current_task()
