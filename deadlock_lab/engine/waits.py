@@ -14,7 +14,15 @@ from typing import Any, Literal, NamedTuple
 from .places import is_library
 from .tasks import is_task
 
-__all__ = ["Reading", "await_chain", "blocked_on", "learner_frames", "pending", "read_wait"]
+__all__ = [
+    "Reading",
+    "await_chain",
+    "blocked_on",
+    "learner_frames",
+    "links",
+    "pending",
+    "read_wait",
+]
 
 Future = asyncio.Future[Any]
 Mode = Literal["all", "any"]
@@ -28,16 +36,21 @@ class Reading(NamedTuple):
     objects: tuple[object, ...]
 
 
-def await_chain(awaitable: object) -> Iterator[FrameType]:
-    """Yield the frames of a suspended coroutine, from its own to the innermost await."""
+def links(awaitable: object) -> Iterator[tuple[object, FrameType]]:
+    """Yield what a suspended coroutine is made of: each coroutine or generator, with its frame."""
     while awaitable is not None:
         for prefix, after in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
             if (frame := getattr(awaitable, f"{prefix}_frame", None)) is not None:
-                yield frame
+                yield awaitable, frame
                 awaitable = getattr(awaitable, after)
                 break
         else:
             awaitable = _unwrap(awaitable)
+
+
+def await_chain(awaitable: object) -> Iterator[FrameType]:
+    """Yield the frames of a suspended coroutine, from its own to the innermost await."""
+    return (frame for _, frame in links(awaitable))
 
 
 def _unwrap(awaitable: object) -> object:
