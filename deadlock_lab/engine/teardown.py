@@ -23,19 +23,28 @@ _ROUNDS = 5
 _STEPS = 10_000
 
 
-def free(task: asyncio.Task[Any]) -> None:
-    """Wake a suspended task with ``CancelledError``, without touching what it waits for."""
+def free(task: asyncio.Task[Any], error: BaseException | None = None) -> bool:
+    """Wake a suspended task with an error, without touching what it waits for.
+
+    Args:
+        task: the task, which may be one of a cycle.
+        error: what is raised where it waits; by default ``CancelledError``.
+
+    Returns:
+        Whether it will be raised. A task that is ready can be cancelled, and nothing else.
+    """
     loop = task.get_loop()
     future: Any = blocked_on(task)
     if future is None or future.done():
-        task.cancel()  # it is ready: there is nothing on the way that could be cancelled
-        return
+        # There is nothing on the way that could be cancelled.
+        return error is None and task.cancel()
     for callback, context in future._callbacks or ():
         if getattr(callback, "__self__", None) is task:
             future.remove_done_callback(callback)
-            cancelled = loop.create_future()
-            cancelled.cancel()
-            loop.call_soon(callback, cancelled, context=context)
+            over = loop.create_future()
+            over.set_exception(error) if error else over.cancel()
+            loop.call_soon(callback, over, context=context)
+    return True
 
 
 def clear_up(loop: LabLoop, beyond_cancel: Collection[asyncio.Task[Any]]) -> None:
