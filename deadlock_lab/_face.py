@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .engine.errors import DeadlockError, RunawayError
 from .engine.graph import WaitGraph
+from .engine.kinds import Diagnosis
 from .engine.loop import MAX_STEPS, MAX_TIME
 from .engine.recording import Outcome, Recording
 from .engine.run import MAX_STEP_SECONDS, Program, execute
@@ -49,6 +50,11 @@ class Run:
     def stuck(self) -> tuple[str, ...]:
         """Names of the tasks that could never have gone on, also beside a main that finished."""
         return self.waits.stuck
+
+    @property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What kind of deadlock it is: ``.kind``, ``.members``, ``.why``, ``.cure``, ``.sure``."""
+        return self.recording.diagnoses
 
     @property
     def steps(self) -> int:

@@ -97,6 +97,10 @@ def test_an_explanation_is_the_same_text_every_time() -> None:
             "  main waits for task A",
             f'      {here} {first + 9}, in circle: await tasks["A"]',
             "",
+            "The kind: await cycle",
+            "  Why: each of them awaits the next, so none can be the first to end.",
+            "  To break it: let one of them do its work without the result of the next.",
+            "",
             "The ready queue is empty and no timer is set: nothing can ever wake them.",
         ]
     )

@@ -54,8 +54,9 @@ class Books:
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self.tasks: list[TaskInfo] = []
+        self.codes: list[CodeType | None] = []  # of the tasks, by ordinal
         self._foreign: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._names: set[str] = set()
         self._counts: dict[str, int] = {}  # the highest number given to each name
@@ -81,7 +82,7 @@ class Books:
         detail: int = NOBODY,
     ) -> None:
         """Write down an event."""
-        self._events.append(Event(kind, self._now(), task, by, place, detail))
+        self.events.append(Event(kind, self._now(), task, by, place, detail))
 
     # -- tasks -----------------------------------------------------------------------
 
@@ -97,6 +98,7 @@ class Books:
         default = getattr(coro, "__name__", "task") if ordinal else "main"
         title = self._unique(default if name is None else str(name))
         self.tasks.append(TaskInfo(title, by, place))
+        self.codes.append(code)
         self.last_place[ordinal] = place
         self.add(Kind.CREATED, ordinal, by, here)
         return ordinal
@@ -210,7 +212,7 @@ class Books:
         """Close the books: everything written so far, as data."""
         self.add(Kind.ENDED)
         return Trace(
-            events=tuple(self._events),
+            events=tuple(self.events),
             tasks=tuple(self.tasks),
             resources=tuple(self.resources),
             places=tuple(self._places),

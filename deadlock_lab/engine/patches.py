@@ -6,6 +6,7 @@ loop, in this thread or another, is served as if they were not there.
 """
 
 import asyncio
+import functools
 import socket
 import subprocess
 import sys
@@ -126,6 +127,33 @@ def _waiter_of(frame: FrameType) -> asyncio.Task[Any] | None:
     return next((task for callback, _ in callbacks if (task := wakes(callback))), None)
 
 
+def _notify(original: Any) -> Any:
+    @functools.wraps(original)
+    def notify(self: Any, n: int = 1) -> None:
+        heard = any(not future.done() for future in self._waiters)
+        original(self, n)
+        _tell(self, heard=heard)
+
+    return notify
+
+
+def _clear(original: Any) -> Any:
+    @functools.wraps(original)
+    def clear(self: Any) -> None:
+        was_set = self.is_set()
+        original(self)
+        if was_set:
+            _tell(self, heard=False)  # by those who come later
+
+    return clear
+
+
+def _tell(thing: Any, *, heard: bool) -> None:
+    loop = asyncio._get_running_loop()
+    if isinstance(loop, RecordingLoop):
+        loop.signalled(thing, heard=heard)
+
+
 def _in_order(_: Any) -> Callable[..., Any]:
     """Have ``as_completed`` start coroutines in the order in which they were given.
 
@@ -143,6 +171,8 @@ def _in_order(_: Any) -> Callable[..., Any]:
 _PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
     (asyncio.Lock, "_locked", lambda _: _Watched("_locked", _lock_changed)),
     (asyncio.Semaphore, "_value", lambda _: _Watched("_value", _permits_changed)),
+    (asyncio.Condition, "notify", _notify),
+    (asyncio.Event, "clear", _clear),
     (asyncio.tasks, "set", _in_order),
     (
         threading.Thread,

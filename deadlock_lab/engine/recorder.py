@@ -47,8 +47,9 @@ class RecordingLoop(LabLoop):
         self.books = Books(lambda: self.now)
         self.numbers: Iterator[int] = itertools.count()  # for LabFuture
         self._actor = NOBODY
-        self._failed: list[Task] = []
+        self.failed: list[Task] = []
         self._unfinished: dict[int, Task] = {}  # held: a collected task would be missed
+        self._unheard: dict[int, tuple[object, int, int]] = {}
 
     def create_future(self) -> LabFuture:
         """Make a future that hashes by its number."""
@@ -155,7 +156,7 @@ class RecordingLoop(LabLoop):
             self.books.add(Kind.CANCELLED, ordinal)
         elif (error := getattr(task, "_exception", None)) is not None:
             # Held until the end: only then is it known whether anyone looked at the error.
-            self._failed.append(task)
+            self.failed.append(task)
             self.books.add(Kind.FAILED, ordinal, detail=self.books.errors[say(error)])
         else:
             self.books.add(Kind.DONE, ordinal)
@@ -181,6 +182,17 @@ class RecordingLoop(LabLoop):
         frame = learner_frame(sys._getframe())
         self.books.change_holder(kind, thing, ordinal, self._actor, frame)
 
+    def signalled(self, thing: object, *, heard: bool) -> None:
+        """Hear that an event or a condition gave its signal, and whether anyone heard it."""
+        self._unheard.pop(id(thing), None)
+        if not heard:
+            self._unheard[id(thing)] = (thing, self._actor, self.now)  # held: its id stays its own
+
+    def unheard(self, thing: object) -> tuple[int, int] | None:
+        """Give the last signal of a thing if nobody heard it: whose it was, and when."""
+        known = self._unheard.get(id(thing))
+        return known[1:] if known else None
+
     def default_exception_handler(self, context: Mapping[str, Any]) -> None:
         """Write down what nobody caught, where asyncio would log it."""
         message = str(context.get("message", ""))
@@ -188,7 +200,7 @@ class RecordingLoop(LabLoop):
 
     def note_unseen_failures(self, *, main: Task) -> None:
         """Complain of tasks that failed and whose error nobody has looked at; main's will be."""
-        for task in self._failed:
+        for task in self.failed:
             if task is not main and getattr(task, "_log_traceback", False):
                 task._log_traceback = False  # we say it instead
                 message = "a task failed and nobody looked at its error"

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from .graph import WaitGraph
+from .kinds import Diagnosis
 from .trace import Trace
 
 __all__ = ["Outcome", "Recording"]
@@ -33,6 +34,7 @@ class Recording:
         limit: for a runaway, the limit it met and how to raise it; else empty.
         value: what main returned, for a finished run.
         error: what main raised, for a failed one.
+        diagnoses: what kind of deadlock each knot of stuck tasks is in.
     """
 
     outcome: Outcome
@@ -43,3 +45,4 @@ class Recording:
     limit: str = ""
     value: object = field(default=None, repr=False)
     error: BaseException | None = None
+    diagnoses: tuple[Diagnosis, ...] = ()

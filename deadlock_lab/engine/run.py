@@ -9,8 +9,10 @@ from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import copy_context
 from typing import Any
 
+from .clues import gather_clues
 from .errors import BlockedStepError, DeadlockError, RunawayError
 from .guards import beside_any_loop, watched
+from .kinds import diagnose
 from .loop import MAX_STEPS, MAX_TIME
 from .patches import patched
 from .recorder import RecordingLoop
@@ -50,21 +52,24 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
         task = loop.create_task(_coroutine(main))
         limit, stopped = _drive(loop, task)
         waits = wait_graph(loop)
+        clues = gather_clues(loop, waits)
         loop.note_unseen_failures(main=task)
         outcome, error = (Outcome.FAILED, stopped) if stopped else _judge(task, limit)
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
         never = set(waits.stuck_ids)
         left = asyncio.all_tasks(loop)
         beyond_cancel = {t for t in left if not ended or loop.books.ordinal(t) in never}
+        trace = loop.books.close()
         return Recording(
             outcome=outcome,
-            trace=loop.books.close(),
+            trace=trace,
             waits=waits,
             steps=loop.steps,
             time=loop.now,
             limit=limit,
             value=task.result() if outcome is Outcome.FINISHED else None,
             error=error,
+            diagnoses=diagnose(trace, waits, clues),
         )
     finally:
         with _quiet(when=not ended):

@@ -11,6 +11,7 @@ from .narration import describe
 __all__ = ["explain", "summary"]
 
 _INDENT = "  "
+_MANY = 5  # diagnoses that are told
 
 
 def summary(recording: Recording) -> str:
@@ -92,6 +93,7 @@ def _headline(recording: Recording) -> str:
 def _standstill(recording: Recording) -> Iterator[str]:
     graph = recording.waits
     if not graph.stuck_ids:
+        yield from _kinds(recording)
         return
     if recording.outcome is not Outcome.DEADLOCK:
         yield f"\nYet {_and(graph.stuck)} can never go on, whatever the others do."
@@ -107,8 +109,18 @@ def _standstill(recording: Recording) -> Iterator[str]:
             "\nWaiting behind it:\n" if graph.loops else "\nNo cycle, but nobody is left to help:\n"
         )
         yield from _table(recording, behind)
+    yield from _kinds(recording)
     if recording.outcome is Outcome.DEADLOCK:
         yield "\nThe ready queue is empty and no timer is set: nothing can ever wake them."
+
+
+def _kinds(recording: Recording) -> Iterator[str]:
+    """Name each kind of deadlock, with a line of why and one of how to break it."""
+    for diagnosis in recording.diagnoses[:_MANY]:
+        guess = "" if diagnosis.sure else " (probably)"
+        yield f"\nThe kind: {diagnosis.kind}{guess}"
+        yield f"{_INDENT}Why: {diagnosis.why}"
+        yield f"{_INDENT}To break it: {diagnosis.cure}"
 
 
 def _table(recording: Recording, tasks: Iterable[int]) -> Iterator[str]:
