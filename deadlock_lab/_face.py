@@ -11,6 +11,7 @@ from .engine.loop import MAX_STEPS, MAX_TIME
 from .engine.recording import Outcome, Recording
 from .engine.run import MAX_STEP_SECONDS, Program, execute
 from .engine.trace import Trace
+from .views.data import to_dict
 from .views.text import explain, summary
 
 if TYPE_CHECKING:
@@ -91,6 +92,23 @@ class Run:
     def error(self) -> BaseException | None:
         """What main raised, where it failed; else None. ``result()`` raises it."""
         return self.recording.error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the verdict as data that ``json.dumps`` takes.
+
+        Returns:
+            A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
+            ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
+            suspended at the end), ``edges`` and ``diagnoses``. What does not apply is None,
+            or empty.
+
+        >>> import asyncio, deadlock_lab as lab
+        >>> async def main():
+        ...     await asyncio.get_running_loop().create_future()
+        >>> lab.run(main).to_dict()["stuck"]
+        ['main']
+        """
+        return to_dict(self.recording)
 
     def play(self, position: int | None = None) -> "Player":
         """Open the animated player (needs the ``lab`` extra).

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from .diagrams import graphviz, mermaid
 from .trace import Resource, TaskInfo, Wait
 
 __all__ = ["Edge", "WaitGraph", "Waiter", "find_stuck"]
@@ -115,7 +116,41 @@ class WaitGraph:
         for who, sure in ((self.holders, True), (self.setters, False)):
             for resource, tasks in who.items():
                 for task in tasks:
-                    yield ~resource, task, sure
+                    if task >= 0:  # not code outside of any task
+                        yield ~resource, task, sure
+
+    def to_mermaid(self) -> str:
+        """Write the graph as a Mermaid flowchart: tasks as boxes, what is stuck in red.
+
+        Returns:
+            Text for a ``mermaid`` block of a README, an issue or a Markdown cell. Edges
+            that rest on a guess are dashed.
+
+        >>> tasks = tuple(TaskInfo(name, -1, 0) for name in "AB")
+        >>> each_other = {n: Waiter(Wait("await", "all", (1 - n,)), 0) for n in (0, 1)}
+        >>> print(WaitGraph(tasks, (), each_other).to_mermaid())
+        flowchart LR
+            t0["A"]
+            t1["B"]
+            t0 --> t1
+            t1 --> t0
+        <BLANKLINE>
+        """
+        return mermaid(self)
+
+    def to_graphviz(self) -> str:
+        """Write the graph in Graphviz's DOT language: tasks as boxes, what is stuck in red.
+
+        Returns:
+            Text for ``dot -Tsvg``. Edges that rest on a guess are dashed.
+
+        >>> print(WaitGraph((TaskInfo("A", -1, 0),), (), {}).to_graphviz())
+        digraph waits {
+            rankdir=LR;
+        }
+        <BLANKLINE>
+        """
+        return graphviz(self)
 
     def _loops(self, *, guesses: bool) -> tuple[tuple[int, ...], ...]:
         stuck = set(self.stuck_ids)
@@ -241,6 +276,6 @@ def _reversed(
         for target in waiter.wait.targets:
             waiting_for.setdefault(target, []).append(task)
     for resource, tasks in holders.items():
-        for task in tasks:
+        for task in filter(lambda t: t >= 0, tasks):  # code outside of any task gives nothing back
             waiting_for.setdefault(task, []).append(~resource)
     return waiting_for

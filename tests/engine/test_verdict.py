@@ -1,12 +1,17 @@
 """The verdict: a program for each kind of deadlock, and for what only looks like one."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import deadlock_lab as lab
+from deadlock_lab.engine.graph import Waiter, find_stuck
+from deadlock_lab.engine.trace import Resource, Wait
 
 Program = Callable[[], Any]
 
@@ -446,3 +451,65 @@ def test_what_only_looks_like_a_deadlock_is_not_called_one(program: Program) -> 
     assert run.outcome == "finished"
     assert (run.stuck, run.diagnoses) == ((), ())
     assert run.explain().count("\n") == 0
+
+
+# -- the graph, against brute force --------------------------------------------------------
+
+THINGS = tuple(
+    Resource(f"thing {n}", kind) for n, kind in enumerate(("Lock", "Event", "Semaphore"))
+)
+NODES = [0, 1, 2, 3, ~0, ~1, ~2]
+
+
+class Graph(NamedTuple):
+    waiters: dict[int, Waiter]
+    holders: dict[int, tuple[int, ...]]
+    roots: list[int]
+    outside: bool
+
+
+def dead(nodes: frozenset[int], graph: Graph) -> bool:
+    """Whether every one of these nodes can only be moved by another of them."""
+    return not nodes & set(graph.roots) and all(held_up(node, nodes, graph) for node in nodes)
+
+
+def held_up(node: int, nodes: frozenset[int], graph: Graph) -> bool:
+    if node >= 0:
+        if node not in graph.waiters:
+            return True  # it has ended, or never was: it moves nobody
+        wait = graph.waiters[node].wait
+        blocked = [target in nodes for target in wait.targets]
+        return any(blocked) if wait.mode == "all" else bool(blocked) and all(blocked)
+    if graph.outside and THINGS[~node].kind == "Event":
+        return False
+    return all(task in nodes or task < 0 for task in graph.holders.get(~node, ()))
+
+
+def by_brute_force(graph: Graph) -> tuple[int, ...]:
+    """Take all sets of nodes that hold one another up, one by one, together."""
+    sets = itertools.chain.from_iterable(
+        itertools.combinations(NODES, size) for size in range(1, len(NODES) + 1)
+    )
+    found = frozenset().union(*(s for s in map(frozenset, sets) if dead(s, graph)))
+    return tuple(sorted(found.intersection(graph.waiters)))
+
+
+targets = st.lists(st.sampled_from(NODES), max_size=3, unique=True).map(tuple)
+waits = st.builds(
+    Waiter, st.builds(Wait, st.just("await"), st.sampled_from(["all", "any"]), targets), st.just(0)
+)
+owners = st.lists(st.integers(-1, 3), max_size=2, unique=True).map(tuple)
+graphs = st.builds(
+    Graph,
+    st.dictionaries(st.integers(0, 3), waits),
+    st.dictionaries(st.sampled_from([0, 2]), owners),
+    st.lists(st.sampled_from(NODES), max_size=1),
+    st.booleans(),
+)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None, database=None)
+@given(graphs)
+def test_who_is_stuck_agrees_with_brute_force(graph: Graph) -> None:
+    stuck = find_stuck(graph.waiters, THINGS, graph.holders, graph.roots, outside=graph.outside)
+    assert stuck == by_brute_force(graph)
