@@ -1,11 +1,13 @@
 """What keeps a run from harming its surroundings: the outer loop, and a clock of real time."""
 
+import _weakrefset
 import asyncio
 import ctypes
 import signal
 import sys
 import threading
 import time
+import weakref
 from asyncio import events, tasks
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from .teardown import abandon
 __all__ = ["beside_any_loop", "watched"]
 
 _LOOKS = 8  # how often a step's limit is looked at within it
+_MANY_THROWS = 10
+_WEAK = frozenset({weakref.__file__, _weakrefset.__file__})
 _PROGRAM = frozenset({asyncio.Handle._run.__code__, abandon.__code__})  # what calls the program
 
 
@@ -54,26 +58,35 @@ class _Watch:
         self._loop = loop
         self._limit = self._patience = limit
         self._border = border.f_code
+        self._throws = 0
         self.touch()
 
     def touch(self) -> None:
         """Count from now."""
+        self._throws = 0
         self._step = self._loop.steps
         self._since = time.monotonic()
 
     def overdue(self, frame: FrameType | None) -> bool:
         """Whether the step that ran at the last look still runs, past its limit."""
-        if self._loop.steps != self._step or not self._in_program(frame):
+        if self._loop.steps != self._step or not self.in_program(frame):
             self.touch()
         return time.monotonic() - self._since > self._patience
 
-    def _in_program(self, frame: FrameType | None) -> bool:
+    def in_program(self, frame: FrameType | None) -> bool:
         """Whether the program runs, not the loop around it: it is the one further in."""
         while frame is not None and frame.f_code is not self._border:
             if frame.f_code in _PROGRAM:
                 return True
+            if frame.f_code.co_filename in _WEAK:
+                return False  # a callback that cannot fail: Python would print it
             frame = frame.f_back
         return False
+
+    def swallows(self) -> bool:
+        """Whether throwing has been of no avail."""
+        self._throws += 1
+        return self._throws > _MANY_THROWS
 
     def condemn(self, frame: FrameType | None) -> str:
         """Let the loop run nothing more, and say where it was kept busy."""
@@ -96,12 +109,63 @@ def _pauses() -> Iterator[float]:
     """Yield times to wait before throwing again into a step that swallows what is thrown.
 
     ``while True`` round a ``try`` is left only from the few instructions outside of the
-    ``try``. Even pauses keep missing them; uneven ones, spread by the golden ratio, do not.
+    ``try``, which run microseconds after a throw: so the next one must come as soon, and
+    unevenly, or it misses them every time. The golden ratio spreads them.
     """
     spread = 0.0
     while True:
         spread = (spread + 0.618_033_988_75) % 1
-        yield 20e-6 + spread * 200e-6
+        yield 1e-6 + spread * 40e-6
+
+
+class _EveryLine:
+    """Has every further line of the program raise, where throwing now and then is not enough.
+
+    That ends what swallows all throws, for the ``except`` block raises too. Before 3.12
+    there is no ``sys.monitoring``, and throwing has to do.
+    """
+
+    def __init__(self, watch: _Watch) -> None:
+        self._watch = watch
+        self._thread = threading.get_ident()
+        self._tool: int | None = None
+
+    def start(self) -> None:
+        """Begin; it stops by itself when the step has ended."""
+        if self._tool is None and (free := self._free_tool()) is not None:
+            self._tool = free
+            _monitoring.use_tool_id(free, "deadlock_lab")
+            for event in _EVENTS:
+                _monitoring.register_callback(free, event, self._look)
+        if self._tool is not None:
+            _monitoring.set_events(self._tool, sum(_EVENTS))
+
+    def _free_tool(self) -> int | None:
+        return next((n for n in range(6) if _EVENTS and _monitoring.get_tool(n) is None), None)
+
+    def _look(self, *_: object) -> None:
+        if threading.get_ident() == self._thread:
+            if self._watch.overdue(sys._getframe(1)):
+                raise BlockedStepError(self._watch.condemn(None))
+            _monitoring.set_events(self._tool, 0)
+
+    def close(self) -> None:
+        """Give the tool's number back."""
+        if self._tool is not None:
+            _monitoring.set_events(self._tool, 0)
+            for event in _EVENTS:
+                _monitoring.register_callback(self._tool, event, None)
+            _monitoring.free_tool_id(self._tool)
+
+
+_monitoring: Any = getattr(sys, "monitoring", None)
+_EVENTS: tuple[int, ...] = ()
+if _monitoring:
+    _EVENTS = (
+        _monitoring.events.LINE,
+        _monitoring.events.JUMP,
+        _monitoring.events.PY_START,
+    )
 
 
 _watches: dict[int, list[_Watch]] = {}  # by thread; the last one of a thread is at work
@@ -133,12 +197,23 @@ def watched(loop: LabLoop, limit: float) -> Iterator[None]:
 @contextmanager
 def _by_signal(watch: _Watch, pause: float) -> Iterator[None]:
     pauses = _pauses()
+    lines = _EveryLine(watch)
+
+    looking = False  # the next signal may come while this one is handled
 
     def look(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if watch.overdue(frame):
+        nonlocal looking
+        if looking or not watch.overdue(frame):
+            return
+        looking = True
+        try:
             reason = watch.condemn(frame)
+            if watch.swallows():
+                lines.start()
             signal.setitimer(signal.ITIMER_REAL, next(pauses), pause)
-            raise BlockedStepError(reason)
+        finally:
+            looking = False
+        raise BlockedStepError(reason)
 
     handler = signal.signal(signal.SIGALRM, look)
     before = signal.setitimer(signal.ITIMER_REAL, pause, pause)
@@ -147,12 +222,14 @@ def _by_signal(watch: _Watch, pause: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, *before)
         signal.signal(signal.SIGALRM, handler)
+        lines.close()
 
 
 @contextmanager
 def _by_thread(watch: _Watch, pause: float) -> Iterator[None]:
     over = threading.Event()
     target = threading.get_ident()
+    lines = _EveryLine(watch)
 
     def look() -> None:
         pauses = _pauses()
@@ -164,6 +241,8 @@ def _by_thread(watch: _Watch, pause: float) -> Iterator[None]:
                 watch.condemn(frame)
                 _throw(target, BlockedStepError)
                 wait = next(pauses)
+                if watch.swallows():
+                    lines.start()
 
     looker = threading.Thread(target=look, name="deadlock_lab watch", daemon=True)
     try:
@@ -177,6 +256,7 @@ def _by_thread(watch: _Watch, pause: float) -> Iterator[None]:
         over.set()
         looker.join()
         _throw(target, None)
+        lines.close()
 
 
 def _throw(thread: int, error: type[BaseException] | None) -> None:

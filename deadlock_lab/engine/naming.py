@@ -48,10 +48,14 @@ def _within(value: Any) -> Iterator[tuple[str, object]]:
 
 _SETTERS = {
     "Barrier": {"wait"},
+    "BoundedSemaphore": {"release"},
     "Condition": {"notify", "notify_all"},
     "Event": {"set"},
     "Future": {"cancel", "set_exception", "set_result"},
+    "Lock": {"release"},
     "Queue": {"get", "get_nowait", "put", "put_nowait", "task_done"},
+    "Semaphore": {"release"},
+    "Task": {"cancel"},
 }
 
 

@@ -5,15 +5,19 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
+from .books import Books
 from .graph import Waiter, WaitGraph, find_stuck
 from .naming import may_set
 from .recorder import RecordingLoop
 from .tasks import is_task, task_of, wakes
+from .trace import Wait
 from .waits import await_chain, blocked_on, learner_frames, read_wait
 
 __all__ = ["wait_graph"]
 
 Task = asyncio.Task[Any]
+
+_REMEDIES = frozenset({"cancel", "release"})  # what a task may do to another's task or lock
 
 
 def wait_graph(loop: RecordingLoop) -> WaitGraph:
@@ -22,26 +26,56 @@ def wait_graph(loop: RecordingLoop) -> WaitGraph:
     ready = {books.ordinal(t) for h in loop._ready if (t := _stepped_by(h)) is not None}
     waiters: dict[int, Waiter] = {}
     chains: dict[int, list[FrameType]] = {}
-    for task in sorted(asyncio.all_tasks(loop), key=books.ordinal):
-        ordinal = books.ordinal(task)
+    tasks = {books.ordinal(task): task for task in asyncio.all_tasks(loop)}
+    for ordinal, task in sorted(tasks.items()):
+        chains[ordinal] = chain = list(await_chain(task.get_coro()))
         if ordinal not in ready and (future := blocked_on(task)) is not None:
-            chains[ordinal] = chain = list(await_chain(task.get_coro()))
             wait = books.wait(read_wait(future, chain), chain)
             waiters[ordinal] = Waiter(wait, books.where(chain, ordinal))
     timers = [timer for _, _, timer in loop._scheduled if not timer._cancelled]
     moved = [books.ordinal(owner) for timer in timers if (owner := _moved_by(timer))]
     things = tuple(books.resources)
-    holders = {r: tuple(tasks) for r, tasks in books.holders.items() if tasks}
+    holders = {r: tuple(owners) for r, owners in books.holders.items() if owners}
+    frames = {task: learner_frames(chain) for task, chain in chains.items()}
+    roots = [*ready, *moved]
+    outside = bool(loop._ready or timers)
+    stuck = find_stuck(waiters, things, holders, roots, outside=outside)
+    objects = {~r: (thing, things[r].kind) for r, thing in books.things().items()}
+    objects |= {ordinal: (task, "Task") for ordinal, task in tasks.items()}
+    while helped := _helped({t: waiters[t].wait for t in stuck}, frames, objects) - set(roots):
+        roots += helped
+        stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     return WaitGraph(
         infos=tuple(books.tasks),
         things=things,
         waiters=waiters,
         holders=holders,
-        setters=_likely_setters(loop, waiters, chains),
-        stuck_ids=find_stuck(
-            waiters, things, holders, [*ready, *moved], outside=bool(loop._ready or timers)
-        ),
+        setters=_likely_setters(books, waiters, frames),
+        stuck_ids=stuck,
     )
+
+
+def _helped(
+    stuck: Mapping[int, Wait],
+    frames: Mapping[int, list[FrameType]],
+    objects: Mapping[int, tuple[object, str]],
+) -> set[int]:
+    """Find the stuck tasks, and what they wait for, that a task which goes on may yet free.
+
+    Any task may cancel another, or release a lock that it did not take: where the code of
+    one that goes on says so and reaches the thing, nobody can be said to wait for ever.
+    """
+    able = [
+        frame
+        for task, own in frames.items()
+        if task not in stuck
+        for frame in own
+        if not _REMEDIES.isdisjoint(frame.f_code.co_names)
+    ]
+    if not able:
+        return set()
+    nodes = {*stuck, *(n for wait in stuck.values() for n in wait.targets if n < 0)}
+    return {n for n in nodes if any(may_set(frame, *objects[n]) for frame in able)}
 
 
 def _stepped_by(handle: Any) -> Task | None:
@@ -83,21 +117,18 @@ def _can_be_cancelled(task: Task) -> bool:
 
 
 def _likely_setters(
-    loop: RecordingLoop,
-    waiters: Mapping[int, Waiter],
-    chains: Mapping[int, list[FrameType]],
+    books: Books, waiters: Mapping[int, Waiter], frames: Mapping[int, list[FrameType]]
 ) -> dict[int, tuple[int, ...]]:
     """Find the suspended tasks whose code could end what others wait for: a guess."""
-    things, resources = loop.books.things(), loop.books.resources
-    frames = {task: learner_frames(chain) for task, chain in chains.items()}
+    things, resources = books.things(), books.resources
     wanted = {~n for w in waiters.values() for n in w.wait.targets if n < 0}
     guesses: dict[int, tuple[int, ...]] = {}
-    for resource in sorted(wanted - set(loop.books.holders)):
+    for resource in sorted(wanted - set(books.holders)):
         able = tuple(
             task
-            for task, own in frames.items()
-            if ~resource not in waiters[task].wait.targets
-            and any(may_set(f, things[resource], resources[resource].kind) for f in own)
+            for task, waiter in waiters.items()
+            if ~resource not in waiter.wait.targets
+            and any(may_set(f, things[resource], resources[resource].kind) for f in frames[task])
         )
         if able:
             guesses[resource] = able
