@@ -46,9 +46,16 @@ def surroundings():
         "running loop": asyncio._get_running_loop(),
         "recursion limit": sys.getrecursionlimit(),
         "collector": gc.isenabled(),
+        "trace function": sys.gettrace(),
+        "monitoring tools": tools(),
         "excepthook": sys.excepthook,
         "unraisablehook": sys.unraisablehook,
     }
+
+
+def tools():
+    monitoring = getattr(sys, "monitoring", None)
+    return monitoring and [monitoring.get_tool(number) for number in range(6)]
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +139,45 @@ def test_a_loop_that_swallows_every_exception_is_stopped():
                     pass
 
     assert run(main).outcome == "runaway"
+
+
+async def swallow_in_two_layers():
+    def outer():
+        while True:
+            try:  # noqa: SIM105
+                inner()
+            except:  # noqa: E722, S110
+                pass
+
+    def inner():
+        while True:
+            try:
+                while True:
+                    pass
+            except:  # noqa: E722, S110
+                pass
+
+    outer()
+
+
+needs_monitoring = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="without sys.monitoring this may take half a minute"
+)
+
+
+@needs_monitoring
+def test_two_loops_that_swallow_every_exception_are_stopped():
+    for _ in range(5):
+        assert run(swallow_in_two_layers).outcome == "runaway"
+
+
+@needs_monitoring
+def test_two_loops_that_swallow_every_exception_are_stopped_on_another_thread():
+    outcomes = []
+    work = threading.Thread(target=lambda: outcomes.append(run(swallow_in_two_layers).outcome))
+    work.start()
+    work.join(PATIENCE)
+    assert outcomes == ["runaway"]
 
 
 def test_a_loop_that_catches_and_blocks_again_is_stopped():

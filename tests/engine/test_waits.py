@@ -933,6 +933,41 @@ async def a_main_that_fails_leaves_a_worker_waiting():
     raise ValueError("main gives up")
 
 
+@ends_in(
+    "finished",
+    """
+    forth → lock_b (Lock)
+    back → lock_a (Lock)
+    lock_a (Lock) → forth
+    lock_b (Lock) → back
+    """,
+    cycles="forth → back → forth",
+    stuck="forth back",
+)
+async def two_are_stuck_for_ever_beside_a_heartbeat():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+
+    async def forth():
+        async with lock_a:
+            await asyncio.sleep(1)
+            async with lock_b:  # here: forth
+                pass
+
+    async def back():
+        async with lock_b:
+            await asyncio.sleep(1)
+            async with lock_a:  # here: back
+                pass
+
+    async def heartbeat():
+        while True:
+            await asyncio.sleep(1)  # here: heartbeat
+
+    for work in (forth, back, heartbeat):
+        asyncio.create_task(work())
+    await asyncio.sleep(5.5)
+
+
 # -- the table is run --------------------------------------------------------------------
 
 
@@ -969,3 +1004,109 @@ def test_a_wait_is_told_with_its_place_its_edges_and_its_cycle(case):
     told = {name: (p.line, p.function.rpartition(".")[2]) for name, p in places.items()}
     assert told == stands(case.program)
     assert {p.label for p in places.values()} <= {label_of(__file__)}
+
+
+# -- what may still go on is not called stuck --------------------------------------------
+
+
+async def a_semaphore_that_another_task_will_release():
+    signal = asyncio.Semaphore(0)
+
+    async def consumer():
+        while True:
+            await signal.acquire()
+
+    async def producer():
+        while True:
+            await asyncio.sleep(1)
+            signal.release()
+
+    asyncio.create_task(consumer())
+    asyncio.create_task(producer())
+    await asyncio.sleep(2.5)
+
+
+async def a_lock_that_another_task_will_release():
+    lock = asyncio.Lock()
+
+    async def waits():
+        await lock.acquire()
+        await lock.acquire()
+
+    async def releases():
+        await asyncio.sleep(10)
+        lock.release()
+
+    asyncio.create_task(waits())
+    asyncio.create_task(releases())
+    await asyncio.sleep(1)
+
+
+async def a_cycle_that_a_supervisor_will_cancel():
+    locks = asyncio.Lock(), asyncio.Lock()
+
+    async def worker(first, second):
+        async with locks[first]:
+            await asyncio.sleep(1)
+            async with locks[second]:
+                pass
+
+    async def supervisor():
+        await asyncio.sleep(10)
+        for worker in workers:
+            worker.cancel()
+
+    workers = [asyncio.create_task(worker(n, 1 - n)) for n in range(2)]
+    asyncio.create_task(supervisor())
+    await asyncio.sleep(5)
+
+
+async def a_cycle_inside_a_timeout_that_will_fire():
+    locks = asyncio.Lock(), asyncio.Lock()
+
+    async def worker(first, second):
+        async with asyncio.timeout(10), locks[first]:
+            await asyncio.sleep(1)
+            async with locks[second]:
+                pass
+
+    for number in range(2):
+        asyncio.create_task(worker(number, 1 - number))
+    await asyncio.sleep(5)
+
+
+async def an_event_that_a_timer_will_set():
+    event = asyncio.Event()
+    asyncio.get_running_loop().call_later(10, event.set)
+    asyncio.create_task(event.wait())
+    await asyncio.sleep(1)
+
+
+async def a_queue_that_a_sleeper_will_fill():
+    queue = asyncio.Queue()
+
+    async def producer():
+        await asyncio.sleep(10)
+        await queue.put(1)
+
+    asyncio.create_task(queue.get())
+    asyncio.create_task(producer())
+    await asyncio.sleep(1)
+
+
+HARMLESS = [
+    a_semaphore_that_another_task_will_release,
+    a_lock_that_another_task_will_release,
+    a_cycle_that_a_supervisor_will_cancel,
+    a_cycle_inside_a_timeout_that_will_fire,
+    an_event_that_a_timer_will_set,
+    a_queue_that_a_sleeper_will_fill,
+]
+
+
+@pytest.mark.parametrize("program", HARMLESS, ids=[p.__name__ for p in HARMLESS])
+def test_what_may_still_go_on_is_not_called_stuck(program):
+    run = lab.run(program)
+    assert run.outcome == "finished"
+    assert run.waits.tasks
+    assert run.stuck == ()
