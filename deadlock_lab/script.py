@@ -12,8 +12,9 @@ from typing import Any
 from ._face import Run, run
 from .engine.errors import DeadlockError, RunawayError
 from .engine.recording import Outcome
+from .live.every_loop import replaced
 
-__all__ = ["STATUS", "run_script"]
+__all__ = ["STATUS", "as_main", "run_script"]
 
 STATUS = {Outcome.FINISHED: 0, Outcome.FAILED: 1, Outcome.DEADLOCK: 3, Outcome.RUNAWAY: 4}
 """The exit status for each outcome; 2 is a command that could not be carried out."""
@@ -42,29 +43,24 @@ def run_script(
         return done.result()
 
     with (
-        _as_main(path, arguments),
-        _replaced(asyncio.Runner, "run", run_here),
+        as_main(path, arguments),
+        replaced(asyncio.Runner, "run", run_here),
         suppress(DeadlockError, RunawayError),
     ):
         runpy.run_path(str(path), run_name="__main__")
 
 
 @contextmanager
-def _as_main(path: Path, arguments: Sequence[str]) -> Iterator[None]:
-    """Let ``sys.argv`` and ``sys.path`` be as for ``python path arguments``."""
+def as_main(path: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """Let ``sys.argv`` and ``sys.path`` be as for ``python path arguments``.
+
+    Args:
+        path: the script.
+        arguments: what it is to find in ``sys.argv[1:]``.
+    """
     before = sys.argv, sys.path
     sys.argv, sys.path = [str(path), *arguments], [str(path.parent), *sys.path]
     try:
         yield
     finally:
         sys.argv, sys.path = before
-
-
-@contextmanager
-def _replaced(owner: type, name: str, value: Callable[..., Any]) -> Iterator[None]:
-    original = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)

@@ -1,0 +1,315 @@
+"""Programs for real loops: some deadlock, some only look as if they did."""
+
+import asyncio
+import threading
+from contextlib import asynccontextmanager, closing, contextmanager
+
+
+def spawn(*coros, names=()):
+    return [asyncio.create_task(c, name=n) for c, n in zip(coros, names, strict=True)]
+
+
+async def ticks(number=5):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def enter(first, second):
+    async with first:
+        await ticks()
+        async with second:
+            return "through"
+
+
+# -- sure deadlocks: each gives back its tasks, and the cycle that is expected --------
+
+
+def lock_order():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+    tasks = spawn(enter(savings, checking), enter(checking, savings), names=("alice", "bob"))
+    return tasks, ("alice", "bob", "alice")
+
+
+def lock_reentry():
+    lock = asyncio.Lock()
+    return spawn(enter(lock, lock), names=("again",)), ("again", "again")
+
+
+def permits():
+    pool = asyncio.BoundedSemaphore(2)
+    tasks = spawn(enter(pool, pool), enter(pool, pool), names=("one", "two"))
+    return tasks, None
+
+
+def ring(way):
+    tasks = []
+
+    async def follow(number):
+        await ticks()
+        await way(tasks[(number + 1) % 3])
+
+    tasks += spawn(follow(0), follow(1), follow(2), names="abc")
+    return tasks, ("a", "b", "c", "a")
+
+
+def awaits():
+    async def plainly(task):
+        await task
+
+    return ring(plainly)
+
+
+def gathers():
+    return ring(asyncio.gather)
+
+
+def shields():
+    async def shielded(task):
+        await asyncio.shield(task)
+
+    return ring(shielded)
+
+
+def waits():
+    async def any_of(task):
+        await asyncio.wait([task])
+
+    return ring(any_of)
+
+
+def lock_in_a_group():
+    lock = asyncio.Lock()
+
+    async def worker():
+        async with lock:
+            pass
+
+    async def outer():
+        async with lock, asyncio.TaskGroup() as group:
+            group.create_task(worker(), name="worker")
+
+    return spawn(outer(), names=("outer",)), ("outer", "worker", "outer")
+
+
+def condition():
+    first, second = asyncio.Condition(), asyncio.Lock()
+    tasks = spawn(enter(first, second), enter(second, first), names=("alice", "bob"))
+    return tasks, ("alice", "bob", "alice")
+
+
+DEADLOCKS = [
+    lock_order, lock_reentry, permits, awaits, gathers, shields, waits, lock_in_a_group, condition,
+]  # fmt: skip
+
+
+# -- harmless: each ends when `release` is called, and stands still until then --------
+
+
+@contextmanager
+def a_thread_that_will_set():
+    """Give an event that a thread sets when the body is over."""
+    loop, event, over = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    def wake():
+        over.wait()
+        loop.call_soon_threadsafe(event.set)
+
+    thread = threading.Thread(target=wake)
+    thread.start()
+    try:
+        yield event
+    finally:
+        over.set()
+        thread.join()
+
+
+@asynccontextmanager
+async def woken_by_a_thread():
+    lock = asyncio.Lock()
+
+    async def holder(event):
+        async with lock:
+            await event.wait()
+
+    with a_thread_that_will_set() as event:
+        tasks = spawn(holder(event), enter(lock, asyncio.Lock()), names=("holder", "waiter"))
+        await ticks()
+        yield
+    await asyncio.gather(*tasks)
+
+
+@asynccontextmanager
+async def a_blocking_call_in_a_thread():
+    over, lock = threading.Event(), asyncio.Lock()
+
+    async def holder():
+        async with lock:
+            await asyncio.to_thread(over.wait)
+
+    tasks = spawn(holder(), enter(lock, asyncio.Lock()), names=("holder", "waiter"))
+    await ticks()
+    try:
+        yield
+    finally:
+        over.set()
+    await asyncio.gather(*tasks)
+
+
+@asynccontextmanager
+async def a_task_that_awaits_a_busy_one():
+    over = []
+
+    async def busy():
+        while not over:
+            await asyncio.sleep(0)
+
+    (worker,) = spawn(busy(), names=("busy",))
+    waiters = spawn(asyncio.wait([worker]), asyncio.wait_for(worker, 60), names=("w", "limited"))
+    await ticks()
+    yield
+    over.append(True)
+    await asyncio.gather(*waiters)
+
+
+@asynccontextmanager
+async def a_parked_worker():
+    queue = asyncio.Queue()
+    (worker,) = spawn(queue.get(), names=("worker",))
+    await ticks()
+    yield
+    queue.put_nowait(None)
+    await worker
+
+
+@asynccontextmanager
+async def a_server_without_clients():
+    async def serve(reader, writer):
+        with closing(writer):
+            writer.write(await reader.read(5))
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        await ticks()
+        yield
+        with closing(writer):
+            writer.write(b"hello")
+            assert await reader.read() == b"hello"
+
+
+@asynccontextmanager
+async def a_deadlock_under_a_time_limit():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+
+    async def limited():
+        async with asyncio.timeout(60) as limit:
+            limits.append(limit)
+            await enter(savings, checking)
+
+    limits = []
+    tasks = spawn(limited(), enter(checking, savings), names=("alice", "bob"))
+    await ticks(10)
+    yield
+    limits[0].reschedule(0)
+    assert [type(r) for r in await asyncio.gather(*tasks, return_exceptions=True)] == [
+        TimeoutError,
+        str,
+    ]
+
+
+@asynccontextmanager
+async def a_wait_for_with_a_limit():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+
+    async def limited():
+        async with savings:
+            await ticks()
+            await asyncio.wait_for(checking.acquire(), 0.4)
+
+    tasks = spawn(limited(), enter(checking, savings), names=("alice", "bob"))
+    await ticks(10)
+    yield
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def a_cancel_that_is_scheduled():
+    tasks, _ = lock_order()
+    await ticks(10)
+    timer = asyncio.get_running_loop().call_later(60, tasks[0].cancel)
+    yield
+    timer.cancel()
+    tasks[0].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def a_semaphore_as_a_signal():
+    signal = asyncio.Semaphore(0)
+
+    async def consume():
+        for _ in range(3):
+            await signal.acquire()
+
+    (consumer,) = spawn(consume(), names=("consumer",))
+    signal.release()
+    await ticks()
+    yield
+    signal.release()
+    signal.release()
+    await consumer
+
+
+@asynccontextmanager
+async def a_semaphore_that_grows():
+    pool = asyncio.Semaphore(1)
+    (task,) = spawn(enter(pool, pool), names=("nested",))
+    await ticks(10)
+    yield
+    pool.release()
+    await task
+
+
+@asynccontextmanager
+async def a_condition_that_waits():
+    condition = asyncio.Condition()
+
+    async def waiter():
+        async with condition:
+            await condition.wait()
+
+    tasks = spawn(waiter(), waiter(), names=("one", "two"))
+    await ticks()
+    yield
+    async with condition:
+        condition.notify_all()
+    await asyncio.gather(*tasks)
+
+
+@asynccontextmanager
+async def a_lock_that_is_lent():
+    lock, door = asyncio.Lock(), asyncio.Lock()
+    await door.acquire()
+
+    async def lender():
+        async with lock:
+            lock.release()
+            await door.acquire()
+            await lock.acquire()
+
+    async def borrower():
+        async with lock:
+            door.release()
+
+    lending, borrowing = spawn(lender(), borrower(), names=("lender", "borrower"))
+    await ticks()
+    yield
+    await asyncio.gather(lending, borrowing)
+
+
+HARMLESS = [
+    a_task_that_awaits_a_busy_one,
+    woken_by_a_thread, a_blocking_call_in_a_thread, a_parked_worker, a_server_without_clients,
+    a_deadlock_under_a_time_limit, a_wait_for_with_a_limit, a_cancel_that_is_scheduled,
+    a_semaphore_as_a_signal, a_semaphore_that_grows, a_condition_that_waits, a_lock_that_is_lent,
+]  # fmt: skip

@@ -1,0 +1,146 @@
+"""``diagnose``: what is sure is found, and nothing else is called a deadlock."""
+
+import asyncio
+import re
+import threading
+import time
+
+import pytest
+
+import deadlock_lab as lab
+from deadlock_lab.engine.teardown import free
+
+from .programs import DEADLOCKS, HARMLESS, lock_order, permits, ticks
+
+
+async def clear_up(tasks):
+    for task in tasks:
+        free(task)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize("deadlock", DEADLOCKS)
+def test_a_sure_deadlock_is_found_with_its_cycle(on_a_loop, deadlock):
+    async def main():
+        tasks, cycle = deadlock()
+        await ticks(20)
+        seen = lab.diagnose()
+        await clear_up(tasks)
+        return seen, {task.get_name() for task in tasks}, cycle
+
+    seen, names, cycle = on_a_loop(main)
+    assert names <= set(seen.stuck)
+    assert seen.cycles() == [cycle] if cycle else seen.cycles()
+    assert seen.explain().startswith("Deadlock: ")
+
+
+@pytest.mark.parametrize("harmless", HARMLESS)
+def test_what_something_may_still_move_is_no_deadlock(on_a_loop, harmless):
+    async def main():
+        async with harmless():
+            return lab.diagnose()
+
+    seen = on_a_loop(main)
+    assert seen.stuck == ()
+    assert "No deadlock that is sure" in seen.explain()
+
+
+def test_the_explanation_names_holders_lines_and_who_waits_behind(on_a_loop):
+    async def main():
+        tasks, _ = lock_order()
+        behind = asyncio.create_task(asyncio.wait(tasks), name="behind")
+        await ticks(20)
+        seen = str(lab.diagnose())
+        behind.cancel()
+        await clear_up(tasks)
+        return seen
+
+    told = on_a_loop(main)
+    assert told.startswith("Deadlock: 3 tasks wait for ever.\n\nThe cycle: alice → bob → alice\n")
+    assert re.search(
+        r"alice waits to take [\w-]+ \(Lock\), held by bob; it holds [\w-]+ \(Lock\)", told
+    )
+    assert re.search(r"programs.py line \d+, in enter: async with second:", told)
+    assert "Waiting behind it:\n\n  behind waits for both tasks alice and bob" in told
+
+
+def test_permits_are_told_with_all_their_holders(on_a_loop):
+    async def main():
+        tasks, _ = permits()
+        await ticks(20)
+        seen = str(lab.diagnose())
+        await clear_up(tasks)
+        return seen
+
+    assert "held by one and two" in on_a_loop(main)
+
+
+def test_a_loop_in_another_thread_answers(on_a_loop):
+    async def main():
+        tasks, cycle = lock_order()
+        await ticks(20)
+        loop = asyncio.get_running_loop()
+        seen = await asyncio.to_thread(lab.diagnose, loop, timeout=20)
+        await clear_up(tasks)
+        assert seen.cycles() == [cycle]
+
+    on_a_loop(main)
+
+
+def test_of_a_loop_that_does_not_answer_it_is_said_where_it_is_kept_busy(on_a_loop):
+    over, blocked = threading.Event(), []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+
+        def ask():
+            blocked.append(lab.diagnose(loop, timeout=0.2))
+            over.set()
+
+        threading.Thread(target=ask).start()
+        over.wait(20)  # blocks the loop
+
+    on_a_loop(main)
+    told = blocked[0].explain()
+    assert "Blocked: the loop did not answer within 0.2 s" in told
+    assert "in main: over.wait(20)  # blocks the loop" in told
+    assert blocked[0].stuck == ()
+
+
+def test_a_crowd_is_counted_not_listed(on_a_loop):
+    async def main():
+        event = asyncio.Event()
+        crowd = [asyncio.create_task(event.wait()) for _ in range(50)]
+        await ticks()
+        told = lab.diagnose().explain()
+        event.set()
+        await asyncio.gather(*crowd)
+        return told
+
+    assert " more" in on_a_loop(main)
+
+
+def test_without_a_loop_it_says_what_to_do():
+    with pytest.raises(RuntimeError, match="hand in the loop"):
+        lab.diagnose()
+
+
+def test_ten_thousand_tasks_are_looked_at_in_linear_time():
+    async def main(number):
+        first = asyncio.get_running_loop().create_future()
+        tasks = [asyncio.ensure_future(first)]
+        for _ in range(number):
+            tasks.append(asyncio.create_task(follow(tasks[-1])))
+        await ticks()
+        began = time.process_time()
+        assert lab.diagnose().stuck == ()
+        took = time.process_time() - began
+        first.set_result(None)
+        await asyncio.gather(*tasks)
+        return took
+
+    async def follow(before):
+        await before
+
+    small, large = asyncio.run(main(1_000)), asyncio.run(main(10_000))
+    assert large < 40 * small  # quadratic would be 100 times
