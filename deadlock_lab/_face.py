@@ -8,6 +8,7 @@ from .engine.errors import DeadlockError, RunawayError
 from .engine.graph import WaitGraph
 from .engine.kinds import Diagnosis
 from .engine.loop import MAX_STEPS, MAX_TIME
+from .engine.masked import Masked
 from .engine.recording import Outcome, Recording
 from .engine.run import MAX_STEP_SECONDS, Program, execute
 from .engine.trace import Trace
@@ -58,6 +59,11 @@ class Run:
         return self.recording.diagnoses
 
     @property
+    def masked(self) -> tuple[Masked, ...]:
+        """Deadlocks that a timeout broke up: ``.cycle``, ``.diagnosis``, and so on."""
+        return self.recording.masked
+
+    @property
     def steps(self) -> int:
         """How many callbacks the loop ran."""
         return self.recording.steps
@@ -99,8 +105,8 @@ class Run:
         Returns:
             A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
             ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
-            suspended at the end), ``edges`` and ``diagnoses``. What does not apply is None,
-            or empty.
+            suspended at the end), ``edges``, ``diagnoses`` and ``masked``. What does not apply
+            is None, or empty.
 
         >>> import asyncio, deadlock_lab as lab
         >>> async def main():

@@ -7,7 +7,7 @@ cycle, or off what a lone task waits for. Where that rests on a guess, it is sai
 """
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -52,6 +52,7 @@ class Diagnosis(NamedTuple):
         why: one sentence on why they cannot go on.
         cure: one sentence on how to break it.
         sure: False where the kind is the likely one, but rests on a guess.
+        formed: the index of the event at which the last member began to wait; or -1.
     """
 
     kind: DeadlockKind
@@ -59,6 +60,7 @@ class Diagnosis(NamedTuple):
     why: str
     cure: str
     sure: bool = True
+    formed: int = -1
 
 
 class Missed(NamedTuple):
@@ -173,6 +175,7 @@ class _Ward:
     def __init__(self, trace: Trace, graph: WaitGraph, clues: Clues) -> None:
         self.trace, self.graph, self.clues = trace, graph, clues
         self.ends = {e.task: e for e in trace.events if e.kind in _ENDS}
+        self.began = {e.task: i for i, e in enumerate(trace.events) if e.kind is Kind.WAITS}
 
     def round(self) -> Iterator[Diagnosis]:
         if self.clues.blocked is not None:
@@ -188,7 +191,7 @@ class _Ward:
     def _say(
         self,
         kind: DeadlockKind,
-        tasks: Iterable[int],
+        tasks: Sequence[int],
         resources: Iterable[int] = (),
         *,
         sure: bool = True,
@@ -203,7 +206,9 @@ class _Ward:
             missed=self._missed(first),
             holders=listed([self.graph.name(t) for t in self._leakers(first)] or ["a task"]),
         )
-        return Diagnosis(kind, members, why, _CURE[kind], sure and kind not in _GUESSES)
+        formed = max((self.began.get(t, -1) for t in tasks), default=-1)
+        certain = sure and kind not in _GUESSES
+        return Diagnosis(kind, members, why, _CURE[kind], certain, formed)
 
     # -- cycles ----------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from .books import Books, say
 from .loop import LabLoop, nanoseconds
 from .places import learner_frame
 from .tasks import LabFuture, LabTask, task_of, wakes
-from .trace import CLOCK, NOBODY, Kind, Timer
+from .trace import CLOCK, NOBODY, Kind, Timer, Wait
 from .waits import await_chain, blocked_on, read_wait
 
 __all__ = ["RecordingLoop"]
@@ -49,6 +49,8 @@ class RecordingLoop(LabLoop):
         self._actor = NOBODY
         self.failed: list[Task] = []
         self._unfinished: dict[int, Task] = {}  # held: a collected task would be missed
+        self.last_wait: dict[int, Wait] = {}  # of the suspended tasks
+        self.time_is_up: Callable[[], None] = lambda: None  # before any time limit acts
         self._unheard: dict[int, tuple[object, int, int]] = {}
 
     def create_future(self) -> LabFuture:
@@ -115,6 +117,8 @@ class RecordingLoop(LabLoop):
 
     def _timer_fired(self, timer: TimerHandle) -> None:
         self._add_timer(Kind.TIMER_FIRED, timer, CLOCK)
+        if self.books.timers[timer.index].purpose == "timeout":  # type: ignore[attr-defined]
+            self.time_is_up()
 
     def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
         if handle._scheduled:  # type: ignore[attr-defined]
@@ -145,13 +149,15 @@ class RecordingLoop(LabLoop):
         chain = list(await_chain(task.get_coro()))
         place = books.where(chain, ordinal)
         if future := blocked_on(task):
-            wait = books.wait(read_wait(future, chain), chain)
+            self.last_wait[ordinal] = wait = books.wait(read_wait(future, chain), chain)
             books.add(Kind.WAITS, ordinal, place=place, detail=books.waits[wait])
         else:
+            self.last_wait.pop(ordinal, None)
             books.add(Kind.YIELDS, ordinal, place=place)
 
     def _end(self, task: Task, ordinal: int) -> None:
         self._unfinished.pop(ordinal, None)
+        self.last_wait.pop(ordinal, None)
         if task.cancelled():
             self.books.add(Kind.CANCELLED, ordinal)
         elif (error := getattr(task, "_exception", None)) is not None:

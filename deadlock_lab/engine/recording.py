@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from .graph import WaitGraph
 from .kinds import Diagnosis
+from .masked import Masked
 from .trace import Trace
 
 __all__ = ["Outcome", "Recording"]
@@ -35,6 +36,7 @@ class Recording:
         value: what main returned, for a finished run.
         error: what main raised, for a failed one.
         diagnoses: what kind of deadlock each knot of stuck tasks is in.
+        masked: deadlocks that a timeout broke up.
     """
 
     outcome: Outcome
@@ -46,3 +48,4 @@ class Recording:
     value: object = field(default=None, repr=False)
     error: BaseException | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
+    masked: tuple[Masked, ...] = ()

@@ -14,6 +14,7 @@ from .errors import BlockedStepError, DeadlockError, RunawayError
 from .guards import beside_any_loop, watched
 from .kinds import diagnose
 from .loop import MAX_STEPS, MAX_TIME
+from .masked import Sentry
 from .patches import patched
 from .recorder import RecordingLoop
 from .recording import Outcome, Recording
@@ -49,6 +50,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
     beyond_cancel: set[asyncio.Task[Any]] = set()
     ended = True
     try:
+        sentry = Sentry(loop)
         task = loop.create_task(_coroutine(main))
         limit, stopped = _drive(loop, task)
         waits = wait_graph(loop)
@@ -70,6 +72,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
             value=task.result() if outcome is Outcome.FINISHED else None,
             error=error,
             diagnoses=diagnose(trace, waits, clues),
+            masked=sentry.report(trace, waits.stuck_ids),
         )
     finally:
         with _quiet(when=not ended):

@@ -3,6 +3,8 @@
 from typing import Any
 
 from ..engine.books import say, tidy
+from ..engine.kinds import Diagnosis
+from ..engine.masked import Masked
 from ..engine.places import Place
 from ..engine.recording import Outcome, Recording
 
@@ -29,11 +31,19 @@ def to_dict(recording: Recording) -> Data:
         ],
         "tasks": [_task(recording, task) for task in graph.waiters],
         "edges": [edge._asdict() for edge in graph.edges],
-        "diagnoses": [
-            {**found._asdict(), "kind": str(found.kind), "members": list(found.members)}
-            for found in recording.diagnoses
-        ],
+        "diagnoses": [_diagnosis(found) for found in recording.diagnoses],
+        "masked": [_masked(found) for found in recording.masked],
     }
+
+
+def _diagnosis(found: Diagnosis) -> Data:
+    return {**found._asdict(), "kind": str(found.kind), "members": list(found.members)}
+
+
+def _masked(found: Masked) -> Data:
+    told = found._asdict()
+    del told["waits"]
+    return {**told, "cycle": list(found.cycle), "diagnosis": _diagnosis(found.diagnosis)}
 
 
 def _task(recording: Recording, task: int) -> Data:

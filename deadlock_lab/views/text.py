@@ -1,8 +1,10 @@
 """A run in words: what stands still, the cycle in one line, where, and why nothing moves."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from ..engine.graph import OWNED
+from ..engine.kinds import Diagnosis
 from ..engine.loop import seconds
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import Kind
@@ -42,7 +44,12 @@ def explain(recording: Recording) -> str:
         A text of a few lines: the outcome; for a deadlock the cycle, every stuck task
         with what it waits for, where, and what it holds; what nobody caught.
     """
-    parts = (_headline(recording), *_standstill(recording), *_complaints(recording))
+    parts = (
+        _headline(recording),
+        *_standstill(recording),
+        *_masked(recording),
+        *_complaints(recording),
+    )
     return "\n".join(line.rstrip() for line in parts)
 
 
@@ -117,10 +124,29 @@ def _standstill(recording: Recording) -> Iterator[str]:
 def _kinds(recording: Recording) -> Iterator[str]:
     """Name each kind of deadlock, with a line of why and one of how to break it."""
     for diagnosis in recording.diagnoses[:_MANY]:
-        guess = "" if diagnosis.sure else " (probably)"
-        yield f"\nThe kind: {diagnosis.kind}{guess}"
-        yield f"{_INDENT}Why: {diagnosis.why}"
-        yield f"{_INDENT}To break it: {diagnosis.cure}"
+        yield from _kind(diagnosis)
+
+
+def _kind(diagnosis: Diagnosis) -> Iterator[str]:
+    guess = "" if diagnosis.sure else " (probably)"
+    yield f"\nThe kind: {diagnosis.kind}{guess}"
+    yield f"{_INDENT}Why: {diagnosis.why}"
+    yield f"{_INDENT}To break it: {diagnosis.cure}"
+
+
+def _masked(recording: Recording) -> Iterator[str]:
+    """Tell which deadlocks a timeout hid: without it, this would have been the end."""
+    for masked in recording.masked[:_MANY]:
+        whose = f"the time limit of {masked.limit_of}" if masked.limit_of else "a time limit"
+        times = f" (it happened {masked.times} times)" if masked.times > 1 else ""
+        at = seconds(recording.trace.events[masked.event].time)
+        yield f"\nA timeout hid a deadlock: {_arrows(masked.cycle)}{times}"
+        yield f"Only {whose} broke it up, at {at}. Until then:\n"
+        members = sorted({t for loop in masked.waits.loops for t in loop if t >= 0})
+        ids = [t for t in members if masked.waits.name(t) in masked.cycle]
+        until = replace(recording.trace, events=recording.trace.events[: masked.event])
+        yield from _table(replace(recording, waits=masked.waits, trace=until), ids)
+        yield from _kind(masked.diagnosis)
 
 
 def _table(recording: Recording, tasks: Iterable[int]) -> Iterator[str]:

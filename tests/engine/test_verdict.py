@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 import deadlock_lab as lab
 from deadlock_lab.engine.graph import Waiter, find_stuck
-from deadlock_lab.engine.trace import Resource, Wait
+from deadlock_lab.engine.masked import Sentry
+from deadlock_lab.engine.trace import Kind, Resource, Wait
 
 Program = Callable[[], Any]
 
@@ -445,11 +447,169 @@ async def a_pulse_for_those_who_wait_already():
     await task
 
 
+# -- what a timeout hides ------------------------------------------------------------------
+
+
+async def take_both(first, second, limit=None):
+    async with asyncio.timeout(limit), first:
+        await asyncio.sleep(1)
+        async with second:
+            pass
+
+
+async def one_of_two_gives_up():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+    forth = asyncio.create_task(take_both(lock_a, lock_b), name="forth")
+    back = asyncio.create_task(take_both(lock_b, lock_a, limit=5), name="back")
+    await asyncio.wait([forth, back])
+    return isinstance(back.exception(), TimeoutError)
+
+
+async def all_is_given_up():
+    lock = asyncio.Lock()
+    async with asyncio.timeout(2), lock, lock:
+        pass
+
+
+async def a_retry_that_meets_it_again():
+    lock = asyncio.Lock()
+    for _ in range(3):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2), lock, lock:
+                pass
+
+
+@pytest.mark.parametrize(
+    ("program", "outcome", "cycle", "kind", "told"),
+    [
+        (
+            one_of_two_gives_up,
+            "finished",
+            ("forth", "back", "forth"),
+            "lock ordering",
+            "Only the time limit of back broke it up, at 5 s.",
+        ),
+        (
+            all_is_given_up,
+            "failed",
+            ("main", "main"),
+            "lock re-entry",
+            "A timeout hid a deadlock: main → main\n",
+        ),
+        (
+            a_retry_that_meets_it_again,
+            "finished",
+            ("main", "main"),
+            "lock re-entry",
+            "(it happened 3 times)",
+        ),
+    ],
+)
+def test_a_deadlock_that_a_timeout_hides_is_told(
+    program: Program, outcome: str, cycle: tuple[str, ...], kind: str, told: str
+) -> None:
+    run = lab.run(program)
+    assert (run.outcome, run.stuck) == (outcome, ())
+    [masked] = run.masked
+    assert (masked.cycle, masked.diagnosis.kind, masked.diagnosis.sure) == (cycle, kind, True)
+    assert told in run.explain()
+    assert "has ended" not in run.explain()
+
+
+def test_a_masked_deadlock_is_placed_in_the_trace() -> None:
+    run = lab.run(one_of_two_gives_up)
+    [masked] = run.masked
+    assert run.trace.events[masked.event].kind is Kind.TIMER_FIRED
+    assert (run.trace.events[masked.event].time, masked.seconds) == (5_000_000_000, 5.0)
+    closing = run.trace.events[masked.diagnosis.formed]
+    assert (closing.kind, run.trace.name(closing.task)) == (Kind.WAITS, "back")
+
+
+def test_looking_for_masked_deadlocks_leaves_the_trace_as_it_is(monkeypatch: Any) -> None:
+    seen = lab.run(one_of_two_gives_up)
+    monkeypatch.setattr(Sentry, "look", lambda _: None)
+    assert lab.run(one_of_two_gives_up).trace == seen.trace
+
+
+async def a_ring_that_a_timeout_leaves_behind():
+    tasks = []
+
+    async def follow(number):
+        await tasks[number]
+
+    tasks += [asyncio.create_task(follow(1)), asyncio.create_task(follow(0))]
+    await asyncio.wait(tasks, timeout=1)
+
+
+def test_what_no_timeout_ended_is_told_as_stuck_not_as_masked() -> None:
+    run = lab.run(a_ring_that_a_timeout_leaves_behind)
+    assert (run.stuck, run.masked) == (("follow", "follow-2"), ())
+
+
+@harmless
+async def a_supervisor_that_would_have_cancelled_them():
+    locks = asyncio.Lock(), asyncio.Lock()
+
+    async def supervise():
+        await asyncio.sleep(10)
+        for worker in workers:
+            worker.cancel()
+
+    workers = [asyncio.create_task(take_both(*locks, limit=5))]
+    workers.append(asyncio.create_task(take_both(*locks[::-1])))
+    supervisor = asyncio.create_task(supervise())
+    await asyncio.wait([*workers, supervisor])
+
+
+@harmless
+async def a_lock_used_as_a_signal_that_comes_too_late():
+    lock = asyncio.Lock()
+
+    async def later():
+        await asyncio.sleep(10)
+        lock.release()
+
+    await lock.acquire()
+    task = asyncio.create_task(later())
+    try:
+        async with asyncio.timeout(1):
+            await lock.acquire()
+    except TimeoutError:
+        await task
+
+
+@harmless
+async def a_timer_that_would_have_released_the_lock():
+    lock = asyncio.Lock()
+    await lock.acquire()
+    asyncio.get_running_loop().call_later(10, lock.release)
+    try:
+        async with asyncio.timeout(1):
+            await lock.acquire()
+    except TimeoutError:
+        await asyncio.sleep(20)
+
+
+@harmless
+async def progress_reports_on_slow_work():
+    todo = {asyncio.create_task(asyncio.sleep(n)) for n in (3, 5)}
+    while todo:
+        _, todo = await asyncio.wait(todo, timeout=1)
+
+
+@harmless
+async def a_race_that_is_lost_by_its_time_limit():
+    slow = asyncio.create_task(asyncio.sleep(10))
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(slow), 1)
+    await slow
+
+
 @pytest.mark.parametrize("program", HARMLESS, ids=[program.__name__ for program in HARMLESS])
 def test_what_only_looks_like_a_deadlock_is_not_called_one(program: Program) -> None:
     run = lab.run(program)
     assert run.outcome == "finished"
-    assert (run.stuck, run.diagnoses) == ((), ())
+    assert (run.stuck, run.diagnoses, run.masked) == ((), (), ())
     assert run.explain().count("\n") == 0
 
 
