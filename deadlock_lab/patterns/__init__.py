@@ -1,7 +1,7 @@
 """What a reader takes home: plain asyncio, the standard library alone.
 
-Each module can be lifted out of this kit into a service; it needs ``errors.py`` beside it, and
-the tracker and the resolver ``_acyclic.py`` as well.
+Each module can be lifted out of this kit into a service. It needs ``errors.py`` beside it; the
+tracker needs ``_acyclic.py`` too, and the resolver that, ``_flight.py`` and ``_dependency.py``.
 """
 
 from deadlock_lab.patterns.errors import CircularDependencyError

@@ -27,9 +27,11 @@ def run(main: Callable[[], Awaitable[Any]]) -> Any:
 
 def assert_idle(resolver: AsyncResolver) -> None:
     assert resolver.pending_resolutions == {}
-    assert resolver._unsettled == 0
-    assert resolver._free == resolver._limit
-    assert not any([resolver._work, resolver._ready, resolver._resuming])
+    flights = resolver._flights
+    if flights is not None:
+        assert flights.aloft == {}
+        assert flights.free == resolver._limit
+        assert not any([flights._ending, flights._resuming, flights._starting])
 
 
 async def cancelled(task: asyncio.Task[Any]) -> None:
@@ -482,6 +484,61 @@ def test_work_cancelled_by_a_stranger_is_cancelled_for_its_callers_and_not_cache
     assert_idle(resolver)
 
 
+def test_work_that_asks_for_its_asker_while_being_stopped_gets_the_circle_and_ends() -> None:
+    record = []
+    resolver = AsyncResolver()
+
+    async def inner() -> None:
+        try:
+            await forever()
+        finally:
+            with pytest.raises(CircularDependencyError, match="inner → outer → inner"):
+                await resolver.resolve("outer")
+            record.append("inner is gone")
+
+    async def outer() -> None:
+        await resolver.resolve("inner", inner)
+
+    async def main() -> None:
+        work = asyncio.create_task(resolver.resolve("outer", outer))
+        await asyncio.sleep(0.001)
+        (task,) = [each for each in asyncio.all_tasks() if "'outer'" in each.get_name()]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert record == ["inner is gone"]
+
+    run(main)
+    assert_idle(resolver)
+
+
+def test_who_is_cancelled_while_in_line_for_a_place_leaves_at_once() -> None:
+    resolver = AsyncResolver(max_concurrent=1)
+
+    async def main() -> None:
+        running = asyncio.create_task(resolver.resolve("running", forever))
+        waiting = asyncio.create_task(resolver.resolve("waiting", forever))
+        await asyncio.sleep(0.001)
+        await cancelled(waiting)
+        assert not running.done()
+        await cancelled(running)
+
+    run(main)
+    assert_idle(resolver)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_a_function_that_ends_the_program_ends_it(stop: type[BaseException]) -> None:
+    resolver = AsyncResolver()
+
+    def stops() -> None:
+        raise stop
+
+    with pytest.raises(stop):
+        run(lambda: resolver.resolve("key", stops))
+    assert_idle(resolver)
+
+
 # -- depth ---------------------------------------------------------------------------------------
 
 
@@ -745,11 +802,17 @@ def test_what_a_closed_loop_left_unfinished_does_not_hinder_the_next() -> None:
 
 
 @pytest.mark.skipif(not hasattr(asyncio, "eager_task_factory"), reason="Python 3.12")
-def test_eager_tasks_go_as_deep_as_others() -> None:
-    resolver = asking_chain(lambda: asyncio.sleep(0, 0))
+@pytest.mark.parametrize("chain", [declared_chain, asking_chain])
+def test_eager_tasks_go_as_deep_as_others(chain: Callable[..., AsyncResolver]) -> None:
+    resolver = chain(lambda: asyncio.sleep(0, 0))
+    endless = chain(forever)
 
     async def main() -> Any:
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await endless.resolve(0)
+        assert_idle(endless)
         return await resolver.resolve(0)
 
     assert run(main) == DEEP

@@ -7,13 +7,47 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+import pytest
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import deadlock_lab as lab
 from deadlock_lab.patterns.errors import CircularDependencyError
 from deadlock_lab.patterns.resolver import AsyncResolver
 
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
 Main = Callable[[], Awaitable[Any]]
+
+
+async def in_time(main: Main) -> Any:
+    async with asyncio.timeout(10):
+        return await main()
+
+
+def on_stock(main: Main) -> Any:
+    return asyncio.run(in_time(main))
+
+
+def on_uvloop(main: Main) -> Any:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(in_time(main))
+
+
+def on_the_lab(main: Main) -> Any:
+    run = lab.run(main)
+    assert not run.stuck
+    return run.result()
+
+
+LOOPS = [
+    on_stock,
+    pytest.param(on_uvloop, marks=pytest.mark.skipif(uvloop is None, reason="needs uvloop")),
+    on_the_lab,
+]
 
 
 class World:
@@ -110,15 +144,16 @@ class World:
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(others)
         await pause(1)  # the callbacks of the last one
-        resolver = self.resolver
+        resolver, flights = self.resolver, self.resolver._flights
         assert resolver.pending_resolutions == {}
         assert self.begun == self.ended
-        assert resolver._unsettled == 0
-        assert not any([resolver._work, resolver._ready, resolver._resuming])
-        assert resolver._free == resolver._limit
+        if flights is not None:
+            assert flights.aloft == {}
+            assert not any([flights._ending, flights._resuming, flights._starting])
+            assert flights.free == resolver._limit
         for cached in resolver._cache.values():
             assert all(user in resolver._cache.values() for user in cached.users)
-            assert all(cached in used.users for used in cached.uses)
+            assert all(cached in used.users for used in cached.parts)
 
 
 async def pause(steps: int) -> None:
@@ -185,7 +220,10 @@ async def ask_wildly(seed: int) -> None:
         assert value == world.value(key)
 
 
+@pytest.mark.parametrize("on_loop", LOOPS)
 @settings(max_examples=120, deadline=None)
+@example(seed=200609)  # two that fail start each other, if stopping them is too slow
+@example(seed=332606740)  # one is not wanted any more just when it has ended
 @given(seed=st.integers(0, 2**32))
 def test_a_circle_is_an_error_if_and_only_if_there_is_one_and_each_key_is_computed_once(
     on_loop: Callable[[Main], Any], seed: int
@@ -193,7 +231,9 @@ def test_a_circle_is_an_error_if_and_only_if_there_is_one_and_each_key_is_comput
     on_loop(lambda: ask_calmly(seed))
 
 
+@pytest.mark.parametrize("on_loop", LOOPS)
 @settings(max_examples=120, deadline=None)
+@example(seed=406838)  # those that fail start each other through many others
 @given(seed=st.integers(0, 2**32))
 def test_nobody_waits_for_ever_and_nothing_is_left_whatever_fails_or_is_cancelled(
     on_loop: Callable[[Main], Any], seed: int
