@@ -1,15 +1,16 @@
 """Having every loop that a program starts watched, without a change to the program."""
 
 import asyncio
-import sys
+import importlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 from ..engine.errors import DeadlockError
 from ..engine.graph import WaitGraph
 from ..engine.loop import LabLoop
 from ..engine.teardown import free
+from ..engine.waits import blocked_on
 from .standing import Standing
 from .watch import Watch
 
@@ -46,6 +47,9 @@ def end(standing: Standing, task: asyncio.Task[Any]) -> None:
     """Raise ``DeadlockError`` in a stuck task, and end all the others: nothing is left to hang."""
     error = DeadlockError(standing.explain(others=False))
     for stuck in standing.live_tasks():
+        future: Any = blocked_on(stuck)
+        if hasattr(future, "_children"):  # a gather complains if nobody looks at its end
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
         free(stuck, error if stuck is task else None)
 
 
@@ -80,8 +84,9 @@ def _ways_to_run() -> Iterator[tuple[type, str, Callable[[Any], Any]]]:
     yield asyncio.BaseEventLoop, "run_forever", lambda loop: loop
     # A loop of another make is met where asyncio.run() has it made, or by name.
     yield asyncio.Runner, "run", asyncio.Runner.get_loop
-    if uvloop := sys.modules.get("uvloop"):
-        yield uvloop.Loop, "run_forever", lambda loop: loop
+    # uvloop's is imported by now, for anyio imports it when its first test wants it.
+    with suppress(ImportError):
+        yield importlib.import_module("uvloop").Loop, "run_forever", lambda loop: loop
 
 
 def _within(

@@ -17,7 +17,7 @@ from ..engine.books import Books
 from ..engine.graph import OWNED, Waiter, WaitGraph, find_stuck
 from ..engine.naming import may_set
 from ..engine.snapshot import _can_be_cancelled, _likely_setters
-from ..engine.trace import NOBODY, Trace
+from ..engine.trace import NOBODY, Trace, Wait
 from ..engine.waits import Reading, blocked_on, learner_frames, links, read_wait
 from .holders import all_known, held
 from .timers import handles, reached
@@ -56,6 +56,11 @@ class _Books(Books):
             number = self.admit(coro, _title(task, coro), by, None)
             self._foreign[task] = number
         return number
+
+    def wait(self, reading: Reading, chain: list[FrameType]) -> Wait:
+        """Turn a reading into numbers, in order: asyncio keeps tasks in sets."""
+        wait = super().wait(reading, chain)
+        return wait._replace(targets=tuple(sorted(wait.targets)))
 
     def resource(self, thing: object, frames: list[FrameType]) -> int:
         """Give a thing's number in this look."""

@@ -6,7 +6,7 @@ import time
 
 import deadlock_lab as lab
 
-ROUNDS = 5
+ROUNDS = 3
 
 
 async def busy(workers, turns):
@@ -61,7 +61,7 @@ def main():
     else:
         loops["uvloop"] = uvloop.new_event_loop
     for name, factory in loops.items():
-        for workers, turns, parked in ((50, 4000, 0), (50, 4000, 2_000), (50, 4000, 10_000)):
+        for workers, turns, parked in ((50, 3000, 0), (50, 3000, 2_000), (50, 3000, 10_000)):
             cost = ratio(workers, turns, parked, factory)
             print(f"{name}: {2 * workers} busy tasks, {parked:6,} parked: watched ×{cost:.3f}")
 
