@@ -257,6 +257,8 @@ class _Ward:
     def _lone_kind(self, resource: int, tasks: list[int]) -> DeadlockKind | None:
         if self.graph.holders.get(resource):
             return DeadlockKind.LEAKED_LOCK if self._leakers(resource) else None
+        if 0 in self.ends:
+            return None  # main might have given the signal until it ended
         how = {self.graph.waiters[t].wait.how for t in tasks}
         if "Queue.join" in how and not self.clues.items.get(resource):
             return DeadlockKind.JOIN

@@ -447,6 +447,25 @@ async def a_pulse_for_those_who_wait_already():
     await task
 
 
+async def a_worker_that_is_parked_when_main_finishes():
+    jobs = asyncio.Queue()
+
+    async def worker():
+        while True:
+            await jobs.get()
+            jobs.task_done()
+
+    task = asyncio.create_task(worker())  # noqa: F841 (kept alive)
+    jobs.put_nowait(1)
+    await jobs.join()
+
+
+def test_a_worker_that_is_parked_when_main_finishes_is_no_matter() -> None:
+    run = lab.run(a_worker_that_is_parked_when_main_finishes)
+    assert (run.outcome, run.diagnoses) == ("finished", ())
+    assert run.explain().count("\n") == 0
+
+
 # -- what a timeout hides ------------------------------------------------------------------
 
 
