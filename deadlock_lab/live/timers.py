@@ -18,8 +18,8 @@ __all__ = ["handles", "reached"]
 _HANDLES = frozenset({"Handle", "TimerHandle"})
 _PARTS = (list, tuple, set, frozenset, dict, deque, functools.partial)
 _CLOSED = (type, ModuleType, CodeType, Context, asyncio.AbstractEventLoop, str, int, float)
-_ACTS = frozenset({"cancel", "release", "set_exception", "set_result"})
-_DEEP = 4
+_ACTS = frozenset({"cancel", "put_nowait", "release", "set", "set_exception", "set_result"})
+_DEEP = 6
 _MANY = 1_000
 
 

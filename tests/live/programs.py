@@ -233,6 +233,21 @@ async def a_wait_for_with_a_limit():
 
 
 @asynccontextmanager
+async def an_as_completed_with_a_limit():
+    tasks = []
+
+    async def first(number):
+        await ticks()
+        for earliest in asyncio.as_completed([tasks[1 - number]], timeout=0.4):
+            await earliest
+
+    tasks += spawn(first(0), first(1), names="ab")
+    await ticks(10)
+    yield
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
 async def a_cancel_that_is_scheduled():
     tasks, _ = lock_order()
     await ticks(10)
@@ -310,6 +325,7 @@ async def a_lock_that_is_lent():
 HARMLESS = [
     a_task_that_awaits_a_busy_one,
     woken_by_a_thread, a_blocking_call_in_a_thread, a_parked_worker, a_server_without_clients,
-    a_deadlock_under_a_time_limit, a_wait_for_with_a_limit, a_cancel_that_is_scheduled,
+    a_deadlock_under_a_time_limit, an_as_completed_with_a_limit, a_wait_for_with_a_limit,
+    a_cancel_that_is_scheduled,
     a_semaphore_as_a_signal, a_semaphore_that_grows, a_condition_that_waits, a_lock_that_is_lent,
 ]  # fmt: skip
