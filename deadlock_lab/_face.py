@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.errors import DeadlockError, RunawayError
 from .engine.graph import WaitGraph
 from .engine.kinds import Diagnosis
+from .engine.lockorder import Risk
 from .engine.loop import MAX_STEPS, MAX_TIME
 from .engine.masked import Masked
 from .engine.recording import Outcome, Recording
@@ -64,6 +65,11 @@ class Run:
         return self.recording.masked
 
     @property
+    def risks(self) -> tuple[Risk, ...]:
+        """Pairs of locks taken in both orders: ``.locks``, ``.first``, ``.second``."""
+        return self.recording.risks
+
+    @property
     def steps(self) -> int:
         """How many callbacks the loop ran."""
         return self.recording.steps
@@ -105,8 +111,8 @@ class Run:
         Returns:
             A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
             ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
-            suspended at the end), ``edges``, ``diagnoses`` and ``masked``. What does not apply
-            is None, or empty.
+            suspended at the end), ``edges``, ``diagnoses``, ``masked`` and ``risks``. What does
+            not apply is None, or empty.
 
         >>> import asyncio, deadlock_lab as lab
         >>> async def main():

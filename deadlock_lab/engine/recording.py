@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from .graph import WaitGraph
 from .kinds import Diagnosis
+from .lockorder import Risk
 from .masked import Masked
 from .trace import Trace
 
@@ -37,6 +38,7 @@ class Recording:
         error: what main raised, for a failed one.
         diagnoses: what kind of deadlock each knot of stuck tasks is in.
         masked: deadlocks that a timeout broke up.
+        risks: locks that were taken in both orders, without a deadlock.
     """
 
     outcome: Outcome
@@ -49,3 +51,4 @@ class Recording:
     error: BaseException | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     masked: tuple[Masked, ...] = ()
+    risks: tuple[Risk, ...] = ()

@@ -13,6 +13,7 @@ from .clues import gather_clues
 from .errors import BlockedStepError, DeadlockError, RunawayError
 from .guards import beside_any_loop, watched
 from .kinds import diagnose
+from .lockorder import lock_order_risks
 from .loop import MAX_STEPS, MAX_TIME
 from .masked import Sentry
 from .patches import patched
@@ -73,6 +74,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
             error=error,
             diagnoses=diagnose(trace, waits, clues),
             masked=sentry.report(trace, waits.stuck_ids),
+            risks=lock_order_risks(trace),
         )
     finally:
         with _quiet(when=not ended):

@@ -33,6 +33,10 @@ def to_dict(recording: Recording) -> Data:
         "edges": [edge._asdict() for edge in graph.edges],
         "diagnoses": [_diagnosis(found) for found in recording.diagnoses],
         "masked": [_masked(found) for found in recording.masked],
+        "risks": [
+            {"locks": list(risk.locks), "tasks": [risk.first.task, risk.second.task]}
+            for risk in recording.risks
+        ],
     }
 
 

@@ -48,6 +48,7 @@ def explain(recording: Recording) -> str:
         _headline(recording),
         *_standstill(recording),
         *_masked(recording),
+        *_risks(recording),
         *_complaints(recording),
     )
     return "\n".join(line.rstrip() for line in parts)
@@ -155,6 +156,16 @@ def _masked(recording: Recording) -> Iterator[str]:
         yield from _kind(masked.diagnosis)
 
 
+def _risks(recording: Recording) -> Iterator[str]:
+    """Warn of locks that were taken in both orders, with both places."""
+    for risk in recording.risks[:_MANY]:
+        yield f"\nA risk: {_and(risk.locks)} were taken in both orders.\n"
+        for taken in (risk.first, risk.second):
+            yield f"{_INDENT}{taken.task} took {taken.lock} while it held {taken.held}"
+            yield _INDENT * 3 + _code_at(recording, taken.place)
+        yield "\nWith another timing they deadlock: take them in one order everywhere."
+
+
 def _table(recording: Recording, tasks: Iterable[int]) -> Iterator[str]:
     for task in tasks:
         yield _INDENT + _stuck_task(recording, task)
@@ -197,8 +208,12 @@ def _holder(recording: Recording, task: int) -> str:
 
 
 def _line(recording: Recording, task: int) -> str:
+    return _code_at(recording, recording.waits.waiters[task].place)
+
+
+def _code_at(recording: Recording, index: int) -> str:
     trace = recording.trace
-    place = trace.places[recording.waits.waiters[task].place]
+    place = trace.places[index]
     source = trace.sources.get(place.label, ())
     code = source[place.line - 1].strip() if place.line <= len(source) else ""
     return f"{place}: {code}" if code else str(place)

@@ -632,6 +632,86 @@ def test_what_only_looks_like_a_deadlock_is_not_called_one(program: Program) -> 
     assert run.explain().count("\n") == 0
 
 
+# -- lock orders that have not met yet ------------------------------------------------------
+
+
+async def nested(first, second, delay=0):
+    await asyncio.sleep(delay)
+    async with first:
+        await asyncio.sleep(1)
+        async with second:
+            pass
+    await asyncio.sleep(10)
+
+
+async def both_orders_at_different_times():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(nested(lock_a, lock_b), name="forth")
+        group.create_task(nested(lock_b, lock_a, delay=5), name="later")
+
+
+def test_two_locks_taken_in_both_orders_are_a_risk() -> None:
+    run = lab.run(both_orders_at_different_times)
+    assert (run.outcome, run.diagnoses) == ("finished", ())
+    [risk] = run.risks
+    assert risk.locks == ("lock_a (Lock)", "lock_b (Lock)")
+    assert (risk.first.task, risk.second.task) == ("forth", "later")
+    line = nested.__code__.co_firstlineno + 4
+    told = run.explain()
+    assert "A risk: lock_a (Lock) and lock_b (Lock) were taken in both orders." in told
+    assert "later took lock_a (Lock) while it held lock_b (Lock)" in told
+    assert told.count(f"line {line}, in nested: async with second:") == 2
+
+
+async def both_orders_behind_a_gate():
+    gate, lock_a, lock_b = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
+
+    async def careful(first, second):
+        async with gate:
+            await nested(first, second)
+
+    await asyncio.gather(careful(lock_a, lock_b), careful(lock_b, lock_a))
+
+
+async def both_orders_in_one_task():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+    await nested(lock_a, lock_b)
+    await nested(lock_b, lock_a)
+
+
+async def both_orders_one_after_the_other():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+    await asyncio.create_task(nested(lock_a, lock_b))
+    await asyncio.create_task(nested(lock_b, lock_a))
+
+
+async def one_order_before_the_other_task_is_made():
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+    await nested(lock_a, lock_b)
+    await asyncio.create_task(nested(lock_b, lock_a))
+
+
+async def both_orders_of_semaphores_with_permits_for_all():
+    pool_a, pool_b = asyncio.Semaphore(5), asyncio.Semaphore(5)
+    await asyncio.gather(nested(pool_a, pool_b), nested(pool_b, pool_a))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        both_orders_behind_a_gate,
+        both_orders_in_one_task,
+        both_orders_one_after_the_other,
+        one_order_before_the_other_task_is_made,
+        both_orders_of_semaphores_with_permits_for_all,
+    ],
+)
+def test_orders_that_can_never_meet_are_no_risk(program: Program) -> None:
+    run = lab.run(program)
+    assert (run.outcome, run.risks) == ("finished", ())
+
+
 # -- the graph, against brute force --------------------------------------------------------
 
 THINGS = tuple(
