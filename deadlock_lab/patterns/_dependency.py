@@ -88,7 +88,11 @@ def _checked(spec: Any) -> Dependency:
         found = Dependency(**spec)
     elif hasattr(spec, "key") and hasattr(spec, "resolver"):
         found = Dependency(spec.key, spec.resolver, getattr(spec, "dependencies", ()))
-    elif isinstance(spec, tuple) and len(spec) in (2, 3) and _looks_like_work(spec[1]):
+    elif (
+        isinstance(spec, tuple)
+        and len(spec) in (2, 3)
+        and (callable(spec[1]) or inspect.iscoroutine(spec[1]))
+    ):
         found = Dependency(*spec)
     else:
         found = Dependency(spec)
@@ -96,10 +100,6 @@ def _checked(spec: Any) -> Dependency:
     if found.resolver is not None:
         check_function(found.key, found.resolver)
     return found
-
-
-def _looks_like_work(thing: object) -> bool:
-    return callable(thing) or inspect.iscoroutine(thing)
 
 
 def check_number(
@@ -144,13 +144,6 @@ def not_awaited(key: Hashable, result: CoroutineType[Any, Any, Any]) -> TypeErro
         f"the function for {key!r} returned the coroutine {result.__qualname__}() instead of its "
         f"result; write return await {result.__name__}(...)"
     )
-
-
-def not_raisable(key: Hashable, error: StopIteration) -> RuntimeError:
-    """Wrap what a future refuses to carry, as a coroutine would have done."""
-    wrapped = RuntimeError(f"the function for {key!r} raised StopIteration")
-    wrapped.__cause__ = error
-    return wrapped
 
 
 def _drop(coroutine: CoroutineType[Any, Any, Any]) -> None:

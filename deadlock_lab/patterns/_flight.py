@@ -23,7 +23,7 @@ from types import CoroutineType, MappingProxyType
 from typing import Any
 
 from deadlock_lab.patterns._acyclic import Node, connect, disconnect
-from deadlock_lab.patterns._dependency import not_awaited, not_raisable
+from deadlock_lab.patterns._dependency import not_awaited
 from deadlock_lab.patterns.errors import CircularDependencyError
 
 __all__ = ["Flight", "Flights"]
@@ -71,8 +71,7 @@ class Flight(Node):
     missing = 0  # how many of its needs are not there yet
     begun = False  # it does not wait for them any more
     calls: dict[Call, None] = _NOTHING  # on which its own function waits
-    working = False  # its function holds a place
-    resting = 0  # how many of the calls have made it give up its place
+    working = False  # its function holds a place; it gives it up while it waits
     stopped = False  # nobody wants it any more
     settled = False
     value: Any = None
@@ -118,7 +117,7 @@ class Flight(Node):
         self.context, self.task = Flight.context, None
         self.needs.clear()
         self.flights.landed(self)
-        for user in list(self.users):
+        for user in tuple(self.users):
             user.hear(self)
         if error is not None:
             self.users.clear()
@@ -134,7 +133,7 @@ class Flight(Node):
                 yield user.owner
 
     def use(self, part: Flight) -> None:
-        """Note that it is made from a value; no circle is closed by one that is there already."""
+        """Note that it is made from a value that is there: that closes no circle."""
         connect(self, part)
         part.users[self] = None
 
@@ -192,7 +191,8 @@ class Flights:
                 if flight not in need.users:
                     connect(flight, need)  # closes no circle: nobody waits for a new one yet
                     need.users[flight] = None
-                    flight.missing += not need.settled
+                    if not need.settled:
+                        flight.missing += 1
         for flight in planned:
             if not flight.missing:
                 self._starting.append(flight)
@@ -216,7 +216,10 @@ class Flights:
                 if self._ending:
                     self._let_end(self._ending.popleft())
                 elif self.free > 0 and self._resuming:
-                    self._let_resume(*self._resuming.popleft())
+                    turn, owner = self._resuming.popleft()
+                    if not turn.done():
+                        self._take_place(owner)
+                        turn.set_result(None)
                 elif self.free > 0 and self._starting:
                     self._start(self._starting.popleft())
                 else:
@@ -268,11 +271,12 @@ class Flights:
 
     def _call(self, flight: Flight, context: Context) -> Coroutine[Any, Any, Any] | None:
         """Call its function; return what is left to be awaited, if anything is."""
-        context.run(self._current.set, flight)
         try:
-            result = context.run(flight.function, *[need.value for need in flight.needs])
+            result = context.run(self._enter, flight)
         except StopIteration as error:  # no future would carry it
-            flight.settle(None, not_raisable(flight.key, error))
+            wrapped = RuntimeError(f"the function for {flight.key!r} raised StopIteration")
+            wrapped.__cause__ = error
+            flight.settle(None, wrapped)
         except BaseException as error:
             flight.settle(None, error)
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -284,6 +288,10 @@ class Flights:
                 return _awaiting(result)
             flight.settle(result)
         return None
+
+    def _enter(self, flight: Flight) -> Any:
+        self._current.set(flight)
+        return flight.function(*[need.value for need in flight.needs])
 
     def landed(self, flight: Flight) -> None:
         """Forget one that has settled."""
@@ -302,7 +310,6 @@ class Flights:
         call = Call(flight, owner)
         owner.calls = owner.calls or {}
         owner.calls[call] = None
-        owner.resting += 1
         self._leave_place(owner)
         at_once = False
         try:
@@ -312,8 +319,7 @@ class Flights:
             owner.disuse(flight)
             raise
         finally:
-            del owner.calls[call]
-            await self._resume(owner, at_once=at_once)
+            await self._resume(owner, call, at_once=at_once)
 
     async def _wait(self, call: Call) -> Any:
         try:
@@ -356,25 +362,20 @@ class Flights:
 
     def _take_place(self, flight: Flight) -> None:
         """Take a place even if none is free, unless it needs none now."""
-        if not (flight.working or flight.settled or flight.resting > 1):
+        if not (flight.working or flight.settled or len(flight.calls) > 1):
             flight.working = True
             self.free -= 1
 
-    def _let_resume(self, turn: asyncio.Future[None], owner: Flight) -> None:
-        if not turn.done():
-            self._take_place(owner)
-            turn.set_result(None)
-
-    async def _resume(self, owner: Flight, *, at_once: bool) -> None:
+    async def _resume(self, owner: Flight, call: Call, *, at_once: bool) -> None:
         """Have a place again before the owner's own code goes on, if this was its last wait."""
         try:
-            if owner.resting == 1 and not (at_once or owner.settled or self.free > 0):
+            if len(owner.calls) == 1 and not (at_once or owner.settled or self.free > 0):
                 turn: asyncio.Future[None] = self.loop.create_future()
                 self._resuming.append((turn, owner))
                 await turn
         finally:
-            owner.resting -= 1
-            if not owner.resting:
+            del owner.calls[call]
+            if not owner.calls:
                 self._take_place(owner)
 
     async def _gone(self, wait: Flight | Call) -> None:

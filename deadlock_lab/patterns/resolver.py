@@ -68,12 +68,9 @@ class AsyncResolver:
     >>> @resolver.provides("price")
     ... async def price():
     ...     return 40
-    >>> @resolver.provides("total", depends_on=["price", "tax"])
-    ... async def total(price, tax):
-    ...     return price + tax
-    >>> @resolver.provides("tax", depends_on=["price"])
-    ... async def tax(price):
-    ...     return price // 20
+    >>> @resolver.provides("total", depends_on=["price"])
+    ... async def total(price):
+    ...     return price + price // 20
     >>> asyncio.run(resolver.resolve("total"))
     42
 
@@ -158,13 +155,13 @@ class AsyncResolver:
         'Hello Ada'
         """
         try:
-            known = self._cache.get(key)
+            known = self._kept(key)
         except TypeError:
             check_hashable(key)
             raise
         if resolver is not None:
             check_function(key, resolver)
-        if known is not None and self._flights and self._fresh(known):
+        if known is not None and self._flights:
             owner = self._flights.owner()
             if owner is not None:
                 owner.use(known)
@@ -218,10 +215,8 @@ class AsyncResolver:
 
         Raises
         ------
-        TypeError
-            If ``key`` is not hashable, ``depends_on`` is one string, or no function is decorated.
-        ValueError
-            If ``key`` is declared already.
+        TypeError, ValueError
+            If these are not what they should be, or ``key`` is declared already.
 
         >>> resolver = AsyncResolver()
         >>> answer = resolver.provides("answer")(lambda: 42)
@@ -323,11 +318,12 @@ class AsyncResolver:
 
     # -- keeping ---------------------------------------------------------------------------------
 
-    def _fresh(self, known: Flight) -> bool:
-        if self._ttl is None:
-            return True
+    def _kept(self, key: Hashable) -> Flight | None:
+        known = self._cache.get(key)
+        if known is None or self._ttl is None:
+            return known
         loop = asyncio.get_running_loop()
-        return loop is known.flights.loop and loop.time() < known.expires
+        return known if loop is known.flights.loop and loop.time() < known.expires else None
 
     def _closed(self, flight: Flight) -> None:
         """Nobody may join this one any more: keep its value, if it has one."""
@@ -417,10 +413,6 @@ class AsyncResolver:
         flight = Flight(spec.key, function)
         path[flight] = iter(needs)
         return flight
-
-    def _kept(self, key: Hashable) -> Flight | None:
-        known = self._cache.get(key)
-        return known if known is not None and self._fresh(known) else None
 
     def _recipe(self, wanted: Dependency, path: Iterable[Flight]) -> Recipe:
         key, resolver, dependencies = wanted
