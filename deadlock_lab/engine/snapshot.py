@@ -1,7 +1,7 @@
 """Who waits for whom at the end of a run, read off the live tasks."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = ["wait_graph"]
 
 Task = asyncio.Task[Any]
 
+_HANDED_DOWN = frozenset({"await", "gather", "TaskGroup", "wait_for"})  # not: shield, wait
 _REMEDIES = frozenset({"cancel", "release"})  # what a task may do to another's task or lock
 
 
@@ -37,13 +38,13 @@ def wait_graph(loop: RecordingLoop) -> WaitGraph:
     things = tuple(books.resources)
     holders = {r: tuple(owners) for r, owners in books.holders.items() if owners}
     frames = {task: learner_frames(chain) for task, chain in chains.items()}
-    roots = [*ready, *moved]
+    roots = [*ready, *_cancelled_with(moved, waiters)]
     outside = bool(loop._ready or timers)
     stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     objects = {~r: (thing, things[r].kind) for r, thing in books.things().items()}
     objects |= {ordinal: (task, "Task") for ordinal, task in tasks.items()}
     while helped := _helped({t: waiters[t].wait for t in stuck}, frames, objects) - set(roots):
-        roots += helped
+        roots += {*helped, *_cancelled_with(helped, waiters)}
         stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     return WaitGraph(
         infos=tuple(books.tasks),
@@ -53,6 +54,17 @@ def wait_graph(loop: RecordingLoop) -> WaitGraph:
         setters=_likely_setters(books, waiters, frames),
         stuck_ids=stuck,
     )
+
+
+def _cancelled_with(nodes: Iterable[int], waiters: Mapping[int, Waiter]) -> Iterator[int]:
+    """Yield what is moved, and the tasks that a cancellation is handed down to."""
+    todo, seen = list(nodes), set[int]()
+    while todo:
+        if (node := todo.pop()) not in seen:
+            seen.add(node)
+            yield node
+            if (waiter := waiters.get(node)) and waiter.wait.how in _HANDED_DOWN:
+                todo += (target for target in waiter.wait.targets if target >= 0)
 
 
 def _helped(

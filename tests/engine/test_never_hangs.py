@@ -359,7 +359,7 @@ def test_a_task_that_refuses_every_exception_does_not_keep_the_run():
 
     done = run(main)
     assert done.result() == "done"
-    assert done.stuck == ("stubborn", "stubborn-2", "stubborn-3")
+    assert done.waits.tasks == ("stubborn", "stubborn-2", "stubborn-3")
 
 
 def test_a_main_that_refuses_every_exception_is_a_deadlock():

@@ -1075,6 +1075,22 @@ async def a_cycle_inside_a_timeout_that_will_fire():
     await asyncio.sleep(5)
 
 
+async def a_task_awaited_inside_a_timeout_that_will_cancel_it():
+    lock = asyncio.Lock()
+
+    async def worker():
+        async with lock, lock:
+            pass
+
+    async def waits():
+        async with asyncio.timeout(10):
+            await asyncio.gather(task)
+
+    task = asyncio.create_task(worker())
+    asyncio.create_task(waits())
+    await asyncio.sleep(5)
+
+
 async def an_event_that_a_timer_will_set():
     event = asyncio.Event()
     asyncio.get_running_loop().call_later(10, event.set)
@@ -1099,6 +1115,7 @@ HARMLESS = [
     a_lock_that_another_task_will_release,
     a_cycle_that_a_supervisor_will_cancel,
     a_cycle_inside_a_timeout_that_will_fire,
+    a_task_awaited_inside_a_timeout_that_will_cancel_it,
     an_event_that_a_timer_will_set,
     a_queue_that_a_sleeper_will_fill,
 ]
