@@ -4,7 +4,7 @@ This is the goodlock algorithm of Havelund ("Using Runtime Analysis to Guide Mod
 of Java Programs", SPIN 2000), with what Bensalem and Havelund added ("Dynamic Deadlock
 Analysis of Multi-threaded Programs", 2005) so that it does not cry wolf: both orders in one
 task are no risk, nor are two that a common third lock (a gate) keeps apart, nor two tasks
-of which one was over before the other took its locks: it may have been awaited.
+of which one was over before the other took its locks, where that may have been awaited.
 """
 
 import itertools
@@ -16,6 +16,7 @@ from .trace import Event, Kind, Trace
 __all__ = ["Risk", "Taken", "lock_order_risks"]
 
 _BUDGET = 20_000  # pairs of locks held together that are looked at
+_UNAWARE = frozenset({"sleep", "Lock.acquire"})  # waits that tell nobody of a task's end
 _ENDS = frozenset({Kind.DONE, Kind.FAILED, Kind.CANCELLED})
 
 
@@ -104,11 +105,15 @@ class _Lives:
         self._born: dict[int, int] = {}
         self._ended: dict[int, int] = {}
         self._given_back: dict[tuple[int, int], list[int]] = {}
+        self._waits: dict[int, list[tuple[int, str]]] = {}
         for index, event in enumerate(trace.events):
             if event.kind is Kind.CREATED:
                 self._born[event.task] = index
             elif event.kind in _ENDS:
                 self._ended[event.task] = index
+            elif event.kind is Kind.WAITS:
+                how = trace.waits[event.detail].how
+                self._waits.setdefault(event.task, []).append((index, how))
             elif event.kind is Kind.RELEASED:
                 self._given_back.setdefault((event.task, event.detail), []).append(index)
         self._end = len(trace.events)
@@ -120,10 +125,23 @@ class _Lives:
         return self._before_end(old, new.task) and self._before_end(new, old.task)
 
     def _before_end(self, nested: _Nested, other: int) -> bool:
-        """Whether the other task was there before this one was through, and is not over yet."""
+        """Whether the other task was there before this one was through, and may not be over yet."""
         returned = self._given_back.get((nested.task, nested.outer), ())
         end = next((index for index in returned if index > nested.start), self._end)
-        return self._born[other] < end and self._ended.get(other, self._end) > nested.start
+        over = self._ended.get(other, self._end)
+        at_once = over > nested.start or self._unaware(nested, over)
+        return self._born[other] < end and at_once
+
+    def _unaware(self, nested: _Nested, over: int) -> bool:
+        """Whether a task took its locks without having waited for what was over before.
+
+        It lived already, and what it has waited for since was a clock, or a lock: with
+        other latencies it would have been first.
+        """
+        waits = [wait for wait in self._waits.get(nested.task, ()) if wait[0] < nested.start]
+        before = [how for index, how in waits if index < over]
+        since = [how for index, how in waits if index > over]
+        return self._born[nested.task] < over and _UNAWARE.issuperset([*before[-1:], *since])
 
 
 def _risk(trace: Trace, old: _Nested, new: _Nested) -> Risk:

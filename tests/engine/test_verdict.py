@@ -664,6 +664,38 @@ def test_two_locks_taken_in_both_orders_are_a_risk() -> None:
     assert told.count(f"line {line}, in nested: async with second:") == 2
 
 
+async def short(first, second, delay):
+    await asyncio.sleep(delay)
+    async with first, second:
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("delay", [0.5, 5], ids=["while it is held", "long after"])
+def test_a_task_that_was_over_before_is_a_risk_where_nobody_waited_for_it(delay: float) -> None:
+    async def program():
+        lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(short(lock_a, lock_b, 0), name="forth")
+            group.create_task(short(lock_b, lock_a, delay), name="later")
+
+    [risk] = lab.run(program).risks
+    assert (risk.first.task, risk.second.task) == ("forth", "later")
+
+
+async def both_orders_with_a_signal_between():
+    lock_a, lock_b, over = asyncio.Lock(), asyncio.Lock(), asyncio.Event()
+
+    async def forth():
+        await short(lock_a, lock_b, 0)
+        over.set()
+
+    async def back():
+        await over.wait()
+        await short(lock_b, lock_a, 1)
+
+    await asyncio.gather(forth(), back())
+
+
 async def both_orders_behind_a_gate():
     gate, lock_a, lock_b = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
 
@@ -702,6 +734,7 @@ async def both_orders_of_semaphores_with_permits_for_all():
     [
         both_orders_behind_a_gate,
         both_orders_in_one_task,
+        both_orders_with_a_signal_between,
         both_orders_one_after_the_other,
         one_order_before_the_other_task_is_made,
         both_orders_of_semaphores_with_permits_for_all,
