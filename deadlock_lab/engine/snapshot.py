@@ -13,7 +13,7 @@ from .tasks import is_task, task_of, wakes
 from .trace import Wait
 from .waits import await_chain, blocked_on, learner_frames, read_wait
 
-__all__ = ["wait_graph"]
+__all__ = ["can_be_cancelled", "likely_setters", "wait_graph"]
 
 Task = asyncio.Task[Any]
 
@@ -51,7 +51,7 @@ def wait_graph(loop: RecordingLoop) -> WaitGraph:
         things=things,
         waiters=waiters,
         holders=holders,
-        setters=_likely_setters(books, waiters, frames),
+        setters=likely_setters(books, waiters, frames),
         stuck_ids=stuck,
     )
 
@@ -99,7 +99,7 @@ def _moved_by(timer: Any) -> Task | None:
     limit: Any = getattr(timer._callback, "__self__", None)
     cancels: Any = getattr(limit, "_task", None)  # asyncio.timeout
     if is_task(cancels):
-        return cancels if _can_be_cancelled(cancels) else None
+        return cancels if can_be_cancelled(cancels) else None
     frees: Task | None = getattr(limit, "task", None)  # our with_timeout, which ends rings too
     if is_task(frees):
         return frees
@@ -110,7 +110,7 @@ def _moved_by(timer: Any) -> Task | None:
     return None
 
 
-def _can_be_cancelled(task: Task) -> bool:
+def can_be_cancelled(task: Task) -> bool:
     """Whether ``task.cancel()`` gets anywhere: it does not where tasks await in a ring."""
     todo: list[tuple[Any, bool]] = [(task, False)]
     path, clear = set(), set()
@@ -128,7 +128,7 @@ def _can_be_cancelled(task: Task) -> bool:
     return True
 
 
-def _likely_setters(
+def likely_setters(
     books: Books, waiters: Mapping[int, Waiter], frames: Mapping[int, list[FrameType]]
 ) -> dict[int, tuple[int, ...]]:
     """Find the suspended tasks whose code could end what others wait for: a guess."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..engine.books import Books
 from ..engine.graph import OWNED, Waiter, WaitGraph, find_stuck
 from ..engine.naming import may_set
-from ..engine.snapshot import _can_be_cancelled, _likely_setters
+from ..engine.snapshot import can_be_cancelled, likely_setters
 from ..engine.trace import NOBODY, Trace, Wait
 from ..engine.waits import Reading, blocked_on, learner_frames, links, read_wait
 from .holders import all_known, held
@@ -185,7 +185,7 @@ class _Look:
         )
 
     def _setters(self) -> Owners:
-        return _likely_setters(self.books, self.waiters, self.frames) | self.likely
+        return likely_setters(self.books, self.waiters, self.frames) | self.likely
 
     def _holders(self) -> tuple[Owners, Owners]:
         """Find who holds the locks and permits that someone waits for: surely, and likely."""
@@ -220,7 +220,7 @@ class _Look:
         moved: set[int] = set()
         for thing in (thing for handle in handles(self.loop) for thing in reached(handle)):
             if thing in numbers:
-                moved |= {numbers[thing]} if _can_be_cancelled(thing) else set()
+                moved |= {numbers[thing]} if can_be_cancelled(thing) else set()
             elif (node := awaited.get(id(thing), things.get(id(thing)))) is not None:
                 moved.add(node)
         return moved
