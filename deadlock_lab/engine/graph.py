@@ -80,17 +80,6 @@ class WaitGraph:
         """Names of the tasks that nothing can ever move again, in order of creation."""
         return tuple(self.infos[t].name for t in self.stuck_ids)
 
-    @cached_property
-    def parked_ids(self) -> tuple[int, ...]:
-        """Ordinals of the stuck tasks that wait for no task and no lock, but for a signal.
-
-        Beside a main that has ended they are no deadlock, but workers waiting for work:
-        main might have given it to them until then.
-        """
-        going_on = set(self.waiters).difference(self.stuck_ids)
-        blocked = find_stuck(self.waiters, self.things, self.holders, going_on, outside=True)
-        return tuple(task for task in self.stuck_ids if task not in blocked)
-
     @property
     def edges(self) -> tuple[Edge, ...]:
         """All edges by name: task → what it waits for, resource → who holds or may set it."""

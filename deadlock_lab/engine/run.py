@@ -54,7 +54,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
         sentry = Sentry(loop)
         task = loop.create_task(_coroutine(main))
         limit, stopped = _drive(loop, task)
-        waits = wait_graph(loop)
+        waits = wait_graph(loop, main_over=task.done())
         clues = gather_clues(loop, waits)
         loop.note_unseen_failures(main=task)
         outcome, error = (Outcome.FAILED, stopped) if stopped else _judge(task, limit)

@@ -21,8 +21,12 @@ _HANDED_DOWN = frozenset({"await", "gather", "TaskGroup", "wait_for"})  # not: s
 _REMEDIES = frozenset({"cancel", "release"})  # what a task may do to another's task or lock
 
 
-def wait_graph(loop: RecordingLoop) -> WaitGraph:
-    """Read who waits for whom at this moment, and who can never move again."""
+def wait_graph(loop: RecordingLoop, *, main_over: bool) -> WaitGraph:
+    """Read who waits for whom at this moment, and who can never move again.
+
+    Beside a main that is over, whoever waits for a signal or for work is parked, not
+    stuck: main might have given it until then, and that is how programs end.
+    """
     books = loop.books
     ready = {books.ordinal(t) for h in loop._ready if (t := _stepped_by(h)) is not None}
     waiters: dict[int, Waiter] = {}
@@ -39,7 +43,7 @@ def wait_graph(loop: RecordingLoop) -> WaitGraph:
     holders = {r: tuple(owners) for r, owners in books.holders.items() if owners}
     frames = {task: learner_frames(chain) for task, chain in chains.items()}
     roots = [*ready, *_cancelled_with(moved, waiters)]
-    outside = bool(loop._ready or timers)
+    outside = bool(loop._ready or timers or main_over)
     stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     objects = {~r: (thing, things[r].kind) for r, thing in books.things().items()}
     objects |= {ordinal: (task, "Task") for ordinal, task in tasks.items()}

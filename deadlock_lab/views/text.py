@@ -101,16 +101,14 @@ def _headline(recording: Recording) -> str:
 def _standstill(recording: Recording) -> Iterator[str]:
     graph = recording.waits
     members = {task for loop in graph.loops for task in loop}
-    stuck = _told_as_stuck(recording, members)
-    if stuck and recording.outcome is not Outcome.DEADLOCK:
-        names = _and(graph.name(task) for task in stuck)
-        yield f"\nYet {names} can never go on, whatever the others do."
+    if graph.stuck_ids and recording.outcome is not Outcome.DEADLOCK:
+        yield f"\nYet {_and(graph.stuck)} can never go on, whatever the others do."
     for loop in graph.loops:
         names = _arrows(graph.infos[t].name for t in loop if t >= 0)
         guess = " (probably: one link is a guess)" if graph.guessed(loop) else ""
         yield f"\nThe cycle: {names}{guess}\n"
         yield from _table(recording, sorted({t for t in loop if t >= 0}))
-    if behind := [task for task in stuck if task not in members]:
+    if behind := [task for task in graph.stuck_ids if task not in members]:
         yield (
             "\nWaiting behind it:\n" if graph.loops else "\nNo cycle, but nobody is left to help:\n"
         )
@@ -118,14 +116,6 @@ def _standstill(recording: Recording) -> Iterator[str]:
     yield from _kinds(recording)
     if recording.outcome is Outcome.DEADLOCK:
         yield "\nThe ready queue is empty and no timer is set: nothing can ever wake them."
-
-
-def _told_as_stuck(recording: Recording, members: set[int]) -> list[int]:
-    """Leave out the workers that were parked when main ended: that is how a program ends."""
-    graph = recording.waits
-    deadlock = recording.outcome is Outcome.DEADLOCK
-    parked = set() if deadlock else set(graph.parked_ids) - members
-    return [task for task in graph.stuck_ids if task not in parked]
 
 
 def _kinds(recording: Recording) -> Iterator[str]:

@@ -462,7 +462,8 @@ async def a_worker_that_is_parked_when_main_finishes():
 
 def test_a_worker_that_is_parked_when_main_finishes_is_no_matter() -> None:
     run = lab.run(a_worker_that_is_parked_when_main_finishes)
-    assert (run.outcome, run.diagnoses) == ("finished", ())
+    assert (run.outcome, run.stuck, run.diagnoses) == ("finished", (), ())
+    assert run.waits.tasks == ("worker",)
     assert run.explain().count("\n") == 0
 
 

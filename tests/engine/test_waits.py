@@ -244,19 +244,20 @@ async def wait_for_the_first_of_a_set():
 @ends_in(
     "finished",
     """
-    stuck_one → never (Event)
+    parked → never (Event)
     """,
+    stuck="",
 )
 async def one_who_can_finish_is_enough_for_the_first_of_a_set():
     never = asyncio.Event()
 
-    async def stuck_one():
-        await never.wait()  # here: stuck_one
+    async def parked():
+        await never.wait()  # here: parked
 
     async def quick():
         await asyncio.sleep(1)
 
-    tasks = {asyncio.create_task(stuck_one()), asyncio.create_task(quick())}
+    tasks = {asyncio.create_task(parked()), asyncio.create_task(quick())}
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
