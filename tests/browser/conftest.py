@@ -1,6 +1,5 @@
 """A real Chromium, and pages that must not complain."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -10,15 +9,8 @@ import pytest
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def _missing(what: str) -> NoReturn:
-    """Skip a test for want of something; in CI nothing may be wanting."""
-    if os.environ.get("CI"):
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(missing: Callable[[str], NoReturn]) -> Iterator[Any]:
     """Start the system's Chromium, once for a module.
 
     Not for the session: while playwright is up its event loop counts as running in this
@@ -27,10 +19,10 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _missing("playwright is not installed: it comes with the extra `test`")
+        missing("playwright is not installed: it comes with the extra `test`")
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
-        _missing(f"no browser: none of {', '.join(CHROMIUMS)} is on PATH")
+        missing(f"no browser: none of {', '.join(CHROMIUMS)} is on PATH")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=path, args=["--no-sandbox", "--disable-gpu"]

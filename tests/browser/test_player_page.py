@@ -392,3 +392,31 @@ def test_without_scripts_there_is_a_transcript(
 ) -> None:
     page = open_page(url, java_script_enabled=False)
     assert page.locator("noscript li").all_inner_texts() == transcript(recording)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("keys", [[], ["c"], ["End", "]"], ["?"]], ids="".join)
+def test_axe_finds_no_violation(
+    scheme: str, keys: list[str], open_page: Callable[..., Any], url: str, npm_packages: Path
+) -> None:
+    """At the opening, as the cycle closes, with a task followed, and with the help open."""
+    page = open_page(url, color_scheme=scheme, reduced_motion="reduce")
+    page.locator(".deadlock-lab").focus()
+    Player(page).press(*keys)
+    assert violations(page, npm_packages) == []
+
+
+def test_axe_would_find_a_violation(
+    open_page: Callable[..., Any], url: str, npm_packages: Path
+) -> None:
+    page = open_page(url)
+    page.locator(".dl-play").evaluate("button => button.removeAttribute('aria-label')")
+    page.locator(".dl-play").evaluate("button => button.removeAttribute('title')")
+    assert [name for name, _ in violations(page, npm_packages)] == ["button-name"]
+
+
+def violations(page: Any, npm_packages: Path) -> list[tuple[str, list[str]]]:
+    """Ask axe-core: the rules that are broken, and by which elements."""
+    page.add_script_tag(path=npm_packages / "axe-core" / "axe.min.js")
+    found = page.evaluate("async () => (await axe.run()).violations")
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -21,7 +22,7 @@ MODULES = Path(player.__file__).parent
 
 
 @pytest.fixture(scope="session")
-def node() -> str:
+def node(missing: Callable[[str], NoReturn]) -> str:
     """Find node: on the path, or the one that playwright brings along."""
     if found := shutil.which("node"):
         return found
@@ -30,9 +31,7 @@ def node() -> str:
 
         return str(compute_driver_executable()[0])
     except ImportError:
-        if os.environ.get("CI"):
-            pytest.fail("no node: neither on PATH nor in the playwright package")
-        pytest.skip("no node: neither on PATH nor in the playwright package")
+        missing("no node: neither on PATH nor in the playwright package")
 
 
 @pytest.fixture(scope="session")
@@ -108,3 +107,35 @@ def test_a_position_outside_of_the_run_is_its_start_or_end(record: Record) -> No
     assert widget.position == len(recording.trace.events)
     widget.position = -3
     assert widget.position == 0
+
+
+@pytest.fixture(scope="session")
+def tsc(npm_packages: Path, node: str) -> Callable[[Path], str]:
+    """Check the types of the modules in a folder; the function returns what was found."""
+    script = npm_packages / "typescript" / "bin" / "tsc"
+
+    def check(folder: Path) -> str:
+        shutil.copy(Path(__file__).with_name("tsconfig.json"), folder)
+        done = subprocess.run(
+            [node, str(script), "--project", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    return check
+
+
+def test_the_strict_type_checker_finds_nothing(modules: Path, tsc: Callable[[Path], str]) -> None:
+    assert tsc(modules) == ""
+
+
+def test_the_type_checker_would_find_a_wrong_type(
+    modules: Path, tsc: Callable[[Path], str], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(modules, tmp_path / "modules")
+    wrong = 'import { when } from "./sentence.js";\nwhen("soon");\n'
+    (folder / "wrong.js").write_text(wrong)
+    assert "wrong.js(2,6): error TS2345" in tsc(folder)
