@@ -2,7 +2,7 @@
 
 import sys
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.errors import DeadlockError, RunawayError
 from .engine.graph import WaitGraph
@@ -13,6 +13,7 @@ from .engine.masked import Masked
 from .engine.recording import Outcome, Recording
 from .engine.run import MAX_STEP_SECONDS, Program, execute
 from .engine.trace import Trace
+from .engine.victims import Broken
 from .views.data import to_dict
 from .views.text import explain, summary
 
@@ -65,6 +66,11 @@ class Run:
         return self.recording.masked
 
     @property
+    def broken(self) -> tuple[Broken, ...]:
+        """Deadlocks broken by ``on_deadlock="break"``: ``.cycle``, ``.victim``, and so on."""
+        return self.recording.broken
+
+    @property
     def risks(self) -> tuple[Risk, ...]:
         """Pairs of locks taken in both orders: ``.locks``, ``.first``, ``.second``."""
         return self.recording.risks
@@ -111,8 +117,8 @@ class Run:
         Returns:
             A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
             ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
-            suspended at the end), ``edges``, ``diagnoses``, ``masked`` and ``risks``. What does
-            not apply is None, or empty.
+            suspended at the end), ``edges``, ``diagnoses``, ``masked``, ``broken`` and
+            ``risks``. What does not apply is None, or empty.
 
         >>> import asyncio, deadlock_lab as lab
         >>> async def main():
@@ -173,6 +179,7 @@ def run(
     max_steps: int = MAX_STEPS,
     max_time: float = MAX_TIME,
     max_step_seconds: float = MAX_STEP_SECONDS,
+    on_deadlock: Literal["stop", "break"] = "stop",
 ) -> Run:
     """Run an asyncio program on a loop of its own, in virtual time, and record it.
 
@@ -187,13 +194,18 @@ def run(
         max_time: how far the virtual clock may go, in seconds.
         max_step_seconds: how long one step (what runs between two awaits) may keep the
             loop busy, in real seconds.
+        on_deadlock: ``"stop"`` ends the run where nothing can move any more. ``"break"``
+            frees one member of each cycle, as a database does, by a ``DeadlockError`` where
+            it waits, and goes on. It is the last that began to wait; where the same tasks
+            meet again, another one has its turn.
 
     Returns:
         The run as data. Errors of the program are in there too; ``run.result()`` raises them.
 
     Raises:
         TypeError: ``main`` is not something that can be run.
-        ValueError: a limit is not above 0, or the coroutine has been run already.
+        ValueError: a limit is not above 0, ``on_deadlock`` is neither of these, or the
+            coroutine has been run already.
 
     >>> import asyncio, deadlock_lab as lab
     >>> async def main():
@@ -205,7 +217,13 @@ def run(
     <Run deadlock: main → main (1 step, 0 s of virtual time)>
     """
     return Run(
-        execute(main, max_steps=max_steps, max_time=max_time, max_step_seconds=max_step_seconds)
+        execute(
+            main,
+            max_steps=max_steps,
+            max_time=max_time,
+            max_step_seconds=max_step_seconds,
+            on_deadlock=on_deadlock,
+        )
     )
 
 

@@ -184,18 +184,22 @@ class LabLoop(asyncio.BaseEventLoop):
 
     def _advance(self) -> None:
         """Move the clock to the next timer."""
-        timers = self._scheduled
-        while timers and timers[0][2]._cancelled:
-            heapq.heappop(timers)
-            self._dead_timers -= 1
-        if not timers:
+        if not self.has_timers():
             raise DeadlockError("nothing is ready, no timer is set, and the program is not done")
-        due = timers[0][0]
+        due = self._scheduled[0][0]
         if due > self.max_time * 1e9:
             raise RunawayError(
                 f"the next timer is due at {seconds(due)}, beyond max_time={self.max_time:g}"
             )
         self.now = max(self.now, due)
+
+    def has_timers(self) -> bool:
+        """Whether a timer is set that the clock could jump to."""
+        timers = self._scheduled
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
+            self._dead_timers -= 1
+        return bool(timers)
 
     def _fire_due(self) -> None:
         timers = self._scheduled

@@ -32,6 +32,7 @@ class Masked(NamedTuple):
 
     Attributes:
         cycle: the names of its members, the first one repeated at the end.
+        nodes: the cycle as the trace's targets, resources included.
         diagnosis: what kind it was.
         limit_of: the task whose time limit was up first; empty outside of any task.
         seconds: when that was, in virtual seconds.
@@ -41,6 +42,7 @@ class Masked(NamedTuple):
     """
 
     cycle: tuple[str, ...]
+    nodes: tuple[int, ...]
     diagnosis: Diagnosis
     limit_of: str
     seconds: float
@@ -115,6 +117,7 @@ def _masked(
     fired = trace.events[event]
     return Masked(
         cycle=tuple(graph.name(t) for t in loop if t >= 0),
+        nodes=loop,
         diagnosis=diagnosis,
         limit_of=graph.name(fired.task) if fired.task >= 0 else "",
         seconds=fired.time / 1e9,

@@ -51,6 +51,7 @@ class RecordingLoop(LabLoop):
         self._unfinished: dict[int, Task] = {}  # held: a collected task would be missed
         self.last_wait: dict[int, Wait] = {}  # of the suspended tasks
         self.time_is_up: Callable[[], None] = lambda: None  # before any time limit acts
+        self.before_jump: Callable[[], None] = lambda: None  # while nothing is ready
         self._unheard: dict[int, tuple[object, int, int]] = {}
 
     def create_future(self) -> LabFuture:
@@ -114,6 +115,17 @@ class RecordingLoop(LabLoop):
         self.books.timers.append(Timer(_purpose(callback), nanoseconds(when), self._actor))
         self._add_timer(Kind.TIMER_SET, timer, self._actor)
         return timer
+
+    def _advance(self) -> None:
+        self.before_jump()
+        if not self._ready:
+            super()._advance()
+
+    def act_as(self, ordinal: int, action: Callable[[], object]) -> None:
+        """Do something outside of any step on behalf of a task."""
+        self._actor = ordinal
+        action()
+        self._actor = NOBODY
 
     def _timer_fired(self, timer: TimerHandle) -> None:
         self._add_timer(Kind.TIMER_FIRED, timer, CLOCK)

@@ -8,6 +8,7 @@ from .kinds import Diagnosis
 from .lockorder import Risk
 from .masked import Masked
 from .trace import Trace
+from .victims import Broken
 
 __all__ = ["Outcome", "Recording"]
 
@@ -38,6 +39,7 @@ class Recording:
         error: what main raised, for a failed one.
         diagnoses: what kind of deadlock each knot of stuck tasks is in.
         masked: deadlocks that a timeout broke up.
+        broken: deadlocks that were broken by freeing one of their members.
         risks: locks that were taken in both orders, without a deadlock.
     """
 
@@ -51,4 +53,5 @@ class Recording:
     error: BaseException | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     masked: tuple[Masked, ...] = ()
+    broken: tuple[Broken, ...] = ()
     risks: tuple[Risk, ...] = ()

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Literal
 
 from .clues import gather_clues
 from .errors import BlockedStepError, DeadlockError, RunawayError
@@ -21,6 +21,7 @@ from .recorder import RecordingLoop
 from .recording import Outcome, Recording
 from .snapshot import wait_graph
 from .teardown import clear_up
+from .victims import Judge
 
 __all__ = ["MAX_STEP_SECONDS", "Program", "execute"]
 
@@ -36,18 +37,22 @@ def execute(
     max_steps: int = MAX_STEPS,
     max_time: float = MAX_TIME,
     max_step_seconds: float = MAX_STEP_SECONDS,
+    on_deadlock: Literal["stop", "break"] = "stop",
 ) -> Recording:
     """Run a program to its end, its deadlock or its limit; see ``deadlock_lab.run``."""
+    if on_deadlock not in ("stop", "break"):
+        raise ValueError(f'on_deadlock must be "stop" or "break", but is {on_deadlock!r}')
     _check_positive("max_steps", max_steps)
     _check_positive("max_time", max_time)
     _check_positive("max_step_seconds", max_step_seconds)
     with beside_any_loop(), patched():
         loop = RecordingLoop(max_steps=max_steps, max_time=max_time)
         with watched(loop, max_step_seconds):
-            return copy_context().run(_record, loop, main)
+            judge = Judge(loop) if on_deadlock == "break" else None
+            return copy_context().run(_record, loop, main, judge)
 
 
-def _record(loop: RecordingLoop, main: Program) -> Recording:
+def _record(loop: RecordingLoop, main: Program, judge: Judge | None) -> Recording:
     beyond_cancel: set[asyncio.Task[Any]] = set()
     ended = True
     try:
@@ -74,6 +79,7 @@ def _record(loop: RecordingLoop, main: Program) -> Recording:
             error=error,
             diagnoses=diagnose(trace, waits, clues),
             masked=sentry.report(trace, waits.stuck_ids),
+            broken=judge.report(trace) if judge else (),
             risks=lock_order_risks(trace),
         )
     finally:

@@ -51,6 +51,7 @@ class Kind(IntEnum):
     CANCELLED = 13
     COMPLAINT = 14  # complaints
     ENDED = 15
+    FREED = 16  # errors
 
 
 class Event(NamedTuple):

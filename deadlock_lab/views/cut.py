@@ -16,10 +16,10 @@ MOST_EVENTS = 3_000
 """How many events of a runaway are shown."""
 
 _TABLES = {
-    Kind.WAITS: "waits",
-    Kind.TIMER_SET: "timers",
-    Kind.FAILED: "errors",
-    Kind.COMPLAINT: "complaints",
+    "waits": {Kind.WAITS},
+    "timers": {Kind.TIMER_SET},
+    "errors": {Kind.FAILED, Kind.FREED},
+    "complaints": {Kind.COMPLAINT},
 }
 
 
@@ -49,8 +49,8 @@ def shown(recording: Recording) -> Recording:
 def _cut_tables(trace: Trace, kept: tuple[Event, ...]) -> Trace:
     # What a table holds is numbered in the order of its first use, so its start is what is used.
     used = {
-        name: 1 + max((e.detail for e in kept if e.kind is kind), default=-1)
-        for kind, name in _TABLES.items()
+        name: 1 + max((e.detail for e in kept if e.kind in kinds), default=-1)
+        for name, kinds in _TABLES.items()
     }
     tables = {name: getattr(trace, name)[:count] for name, count in used.items()}
     tasks = trace.tasks[: sum(e.kind is Kind.CREATED for e in kept)]

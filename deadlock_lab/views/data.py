@@ -7,6 +7,7 @@ from ..engine.kinds import Diagnosis
 from ..engine.masked import Masked
 from ..engine.places import Place
 from ..engine.recording import Outcome, Recording
+from ..engine.victims import Broken
 
 __all__ = ["to_dict"]
 
@@ -32,7 +33,8 @@ def to_dict(recording: Recording) -> Data:
         "tasks": [_task(recording, task) for task in graph.waiters],
         "edges": [edge._asdict() for edge in graph.edges],
         "diagnoses": [_diagnosis(found) for found in recording.diagnoses],
-        "masked": [_masked(found) for found in recording.masked],
+        "masked": [_past(found) for found in recording.masked],
+        "broken": [_past(found) for found in recording.broken],
         "risks": [
             {"locks": list(risk.locks), "tasks": [risk.first.task, risk.second.task]}
             for risk in recording.risks
@@ -44,9 +46,9 @@ def _diagnosis(found: Diagnosis) -> Data:
     return {**found._asdict(), "kind": str(found.kind), "members": list(found.members)}
 
 
-def _masked(found: Masked) -> Data:
+def _past(found: Masked | Broken) -> Data:
     told = found._asdict()
-    del told["waits"]
+    del told["waits"], told["nodes"]
     return {**told, "cycle": list(found.cycle), "diagnosis": _diagnosis(found.diagnosis)}
 
 

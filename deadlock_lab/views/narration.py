@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from ..engine.loop import seconds
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import CLOCK, NOBODY, Event, Kind, Wait
+from .cycles import cycles
 
 __all__ = [
     "TEMPLATES",
-    "closing_event",
+    "closings",
     "code",
     "describe",
     "ending",
@@ -66,6 +67,7 @@ TEMPLATES: Mapping[str, str] = {
     "DONE": "{task} is done.",
     "FAILED": "{task} fails: {error}.",
     "CANCELLED": "{task} is over: it was cancelled.",
+    "FREED": "To break the deadlock, {task} is made to give up: {error}.",
     "COMPLAINT": "asyncio complains: {message}.",
     "ENDED/finished": "The program is over, at {time}.",
     "ENDED/finished/stuck": "The program is over, but {stuck} could never have moved again.",
@@ -177,10 +179,12 @@ def transcript(recording: Recording) -> list[str]:
     Returns:
         As many sentences as the trace has events.
     """
-    at_end = fields_at_end(recording)
+    at_end, closing = fields_at_end(recording), closings(recording)
     return [
-        _fill(TEMPLATES[key], {**at_end, **_fields(event, recording)})
-        for key, event in zip(template_keys(recording), recording.trace.events, strict=True)
+        _fill(TEMPLATES[key], {**at_end, **_fields(event, recording), **closing.get(i, {})})
+        for i, (key, event) in enumerate(
+            zip(template_keys(recording), recording.trace.events, strict=True)
+        )
     ]
 
 
@@ -192,50 +196,45 @@ def ending(recording: Recording) -> str:
 
 def template_keys(recording: Recording) -> list[str]:
     """Choose the template of each event, as keys of ``TEMPLATES``."""
-    closing = closing_event(recording)
+    closing = {
+        cycle.closed: "/guess" if cycle.guessed else "/closes" for cycle in cycles(recording)
+    }
     events = recording.trace.events
     before = (0, *(event.time for event in events))
     return [
         next(
             key
-            for key in _variants(event, event.time > then, i == closing, recording)
+            for key in _variants(event, event.time > then, closing.get(i, ""), recording)
             if key in TEMPLATES
         )
         for i, (event, then) in enumerate(zip(events, before, strict=False))
     ]
 
 
-def closing_event(recording: Recording, loop: tuple[int, ...] | None = None) -> int:
-    """Find the moment a cycle closed: the last wait among its members.
-
-    Args:
-        recording: the run.
-        loop: one of ``recording.waits.loops``; without it, the cycle that closed first.
-
-    Returns:
-        An index into ``recording.trace.events``, or -1 where there is no cycle.
-    """
-    loops = recording.waits.loops if loop is None else (loop,)
-    last = {e.task: i for i, e in enumerate(recording.trace.events) if e.kind == Kind.WAITS}
-    closings = [max((last.get(t, -1) for t in loop if t >= 0), default=-1) for loop in loops]
-    return min(closings, default=-1)
-
-
-def _first_loop(recording: Recording) -> tuple[int, ...]:
-    loops = recording.waits.loops
-    return min(loops, key=lambda loop: closing_event(recording, loop), default=())
+def closings(recording: Recording) -> dict[int, dict[str, str]]:
+    """Give the fields that belong to the moments at which a cycle closed, by event."""
+    return {c.closed: {"cycle": _written(c.nodes, recording)} for c in cycles(recording)}
 
 
 def fields_at_end(recording: Recording) -> dict[str, str]:
     """Give the fields that belong to the run as a whole: cycle, stuck, limit, error."""
-    loop = _first_loop(recording)
     error = recording.error
     return {
-        "cycle": " → ".join(_ring([code(recording.trace.name(t)) for t in loop if t >= 0])),
+        "cycle": _written(_standing_loop(recording), recording),
         "stuck": _and([code(name) for name in _some(recording.waits.stuck)] or ["nothing"]),
         "limit": recording.limit.rstrip("."),
         "error": f"{type(error).__name__}: {error}".rstrip(".: ") if error is not None else "",
     }
+
+
+def _standing_loop(recording: Recording) -> tuple[int, ...]:
+    """Give the first cycle to have closed of those that stand at the end."""
+    loops = recording.waits.loops
+    return next((cycle.nodes for cycle in cycles(recording) if cycle.nodes in loops), ())
+
+
+def _written(loop: tuple[int, ...], recording: Recording) -> str:
+    return " → ".join(_ring([code(recording.trace.name(t)) for t in loop if t >= 0]))
 
 
 def _ring(names: list[str]) -> list[str]:
@@ -252,20 +251,19 @@ def _ending_key(recording: Recording) -> str:
     key = f"ENDED/{recording.outcome}"
     if recording.outcome not in (Outcome.DEADLOCK, Outcome.FINISHED):
         return key
-    if loop := _first_loop(recording):
+    if loop := _standing_loop(recording):
         return f"{key}/guess" if recording.waits.guessed(loop) else f"{key}/cycle"
     return f"{key}/stuck" if recording.waits.stuck else key
 
 
-def _variants(event: Event, jump: bool, closes: bool, recording: Recording) -> list[str]:
+def _variants(event: Event, jump: bool, closes: str, recording: Recording) -> list[str]:
     """List the table's keys that fit an event, the most special first."""
     kind = Kind(event.kind)
     if kind is Kind.ENDED:
         return [_ending_key(recording)]
     special = [""]
     if closes:
-        guess = recording.waits.guessed(_first_loop(recording))
-        special = ["/guess" if guess else "/closes", ""]
+        special = [closes, ""]
     elif jump:
         special = ["/jump", ""]
     elif event.place >= 0:
@@ -308,7 +306,7 @@ def _detail(event: Event, recording: Recording) -> dict[str, str]:
             return {"purpose": trace.timers[at].purpose, "due": when(trace.timers[at].due)}
         case Kind.ACQUIRED | Kind.RELEASED:
             return {"resource": code(str(trace.resources[at]))}
-        case Kind.FAILED:
+        case Kind.FAILED | Kind.FREED:
             return {"error": trace.errors[at].rstrip(".: ")}
         case Kind.COMPLAINT:
             message, error = trace.complaints[at]

@@ -11,7 +11,8 @@ from ..engine.graph import OWNED, WaitGraph
 from ..engine.recording import Recording
 from ..engine.trace import Kind, Resource, Trace
 from .cut import shown
-from .narration import TEMPLATES, closing_event, code, describe, fields_at_end, template_keys
+from .cycles import cycles, first_closing
+from .narration import TEMPLATES, closings, code, describe, fields_at_end, template_keys
 
 __all__ = ["Payload", "opening", "to_payload"]
 
@@ -30,6 +31,7 @@ def to_payload(recording: Recording) -> Payload:
         ``sentences``, which hold the event's kind and its template), of the tables that they
         point into, and of what is known only at the end: ``outcome``, ``cycles``, ``stuck``,
         ``setters``, and ``closed``, the index of the event at which the first cycle closed, or -1.
+        A cycle's ``when`` lists the stretches (indices of events) in which it was closed.
     """
     recording = shown(recording)
     trace, graph = recording.trace, recording.waits
@@ -48,15 +50,9 @@ def to_payload(recording: Recording) -> Payload:
         "timers": [list(timer) for timer in trace.timers],
         "errors": list(trace.errors),
         "complaints": [list(complaint) for complaint in trace.complaints],
-        "closed": closing_event(recording),
-        "cycles": [
-            {
-                "nodes": list(loop),
-                "guessed": graph.guessed(loop),
-                "closed": closing_event(recording, loop),
-            }
-            for loop in graph.loops
-        ],
+        "closed": first_closing(recording),
+        "closings": [[at, fields] for at, fields in closings(recording).items()],
+        "cycles": _cycles(recording),
         "stuck": list(graph.stuck_ids),
         "setters": _setters(graph),
     }
@@ -93,6 +89,17 @@ def _waits(trace: Trace) -> list[list[Any]]:
         [wait.how, wait.mode, list(wait.targets), describe(wait, lambda t: code(trace.name(t)))]
         for wait in trace.waits
     ]
+
+
+def _cycles(recording: Recording) -> list[Payload]:
+    """Give the cycles to draw, each with when it was closed; of those that overlap, the first."""
+    drawn: dict[tuple[int, ...], Payload] = {}
+    for nodes, guessed, *when in cycles(recording):
+        if nodes in drawn:
+            drawn[nodes]["when"].append(when)
+        elif set(nodes).isdisjoint(itertools.chain(*drawn)):
+            drawn[nodes] = {"nodes": list(nodes), "guessed": guessed, "when": [when]}
+    return list(drawn.values())
 
 
 def _setters(graph: WaitGraph) -> list[list[Any]]:

@@ -24,7 +24,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Patch, Rectangle
 from ..engine.recording import Recording
 from ..engine.trace import Kind
 from .cut import shown
-from .narration import closing_event, ending, when
+from .cycles import cycles
+from .narration import ending, when
 from .spans import Span, spans
 
 __all__ = ["still", "timeline", "wait_graph"]
@@ -248,8 +249,7 @@ def _mark_clock(axes: Axes, recording: Recording) -> None:
 
 
 def _mark_cycle(axes: Axes, recording: Recording) -> None:
-    closed = closing_event(recording)
-    if closed >= 0:
+    for closed in {cycle.closed for cycle in cycles(recording)}:
         axes.axvline(closed, color=_CYCLE, linewidth=2, linestyle=(0, (3, 1.5)), zorder=3)
         axes.text(
             closed, -0.52, "the cycle closes ", ha="right", va="bottom", size=11, weight="bold",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..engine.recording import Recording
 from ..engine.trace import Event, Kind
-from .narration import closing_event
+from .cycles import cycles
 
 __all__ = ["Span", "spans"]
 
@@ -44,22 +44,20 @@ def spans(recording: Recording) -> Iterator[Span]:
     Yields:
         Spans by order of their end.
     """
-    closes = {
-        task: closing_event(recording, loop)
-        for loop in recording.waits.loops
-        for task in loop
-        if task >= 0
-    }
+    closed: dict[int, list[tuple[int, int]]] = {}
+    for cycle in cycles(recording):
+        for task in {node for node in cycle.nodes if node >= 0}:
+            closed.setdefault(task, []).append((cycle.closed, cycle.opened))
     begun: dict[int, tuple[int, str]] = {}
     events = recording.trace.events
     for index, event in enumerate(events):
-        state = _state_after(event, begun.get(event.task, (0, ""))[1])
-        if state:
-            if event.task in begun:
-                yield from _cut(event.task, *begun[event.task], index, closes)
+        start, before = begun.get(event.task, (-1, ""))
+        if state := _state_after(event, before):
+            if before:
+                yield from _cut(Span(event.task, start, index, before), closed)
             begun[event.task] = (index, state)
     for task, (start, state) in begun.items():
-        yield from _cut(task, start, state, len(events), closes)
+        yield from _cut(Span(task, start, len(events), state), closed)
 
 
 def _state_after(event: Event, before: str) -> str:
@@ -68,12 +66,15 @@ def _state_after(event: Event, before: str) -> str:
     return "" if woken_for_nothing or before in _OVER else after
 
 
-def _cut(task: int, start: int, state: str, end: int, closes: dict[int, int]) -> Iterator[Span]:
-    """Yield a span, in two where the cycle closes in it."""
-    closed = closes.get(task, end)
-    if state != "waiting" or closed >= end:
-        yield Span(task, start, end, state)
-        return
-    if closed > start:
-        yield Span(task, start, closed, "waiting")
-    yield Span(task, max(start, closed), end, "cycle")
+def _cut(span: Span, closed: dict[int, list[tuple[int, int]]]) -> Iterator[Span]:
+    """Yield a span, in pieces where a cycle closes or opens in it."""
+    at = span.start
+    for begin, end in closed.get(span.task, ()) if span.state == "waiting" else ():
+        begin, end = max(begin, at), min(end, span.end)
+        if begin < end:
+            if begin > at:
+                yield span._replace(start=at, end=begin)
+            yield span._replace(start=begin, end=end, state="cycle")
+            at = end
+    if at < span.end:
+        yield span._replace(start=at)

@@ -6,8 +6,10 @@ from dataclasses import replace
 from ..engine.graph import OWNED
 from ..engine.kinds import Diagnosis
 from ..engine.loop import seconds
+from ..engine.masked import Masked
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import Kind
+from ..engine.victims import Broken
 from .narration import describe
 
 __all__ = ["explain", "summary"]
@@ -48,6 +50,7 @@ def explain(recording: Recording) -> str:
         _headline(recording),
         *_standstill(recording),
         *_masked(recording),
+        *_broken(recording),
         *_risks(recording),
         *_complaints(recording),
     )
@@ -139,11 +142,26 @@ def _masked(recording: Recording) -> Iterator[str]:
         at = seconds(recording.trace.events[masked.event].time)
         yield f"\nA timeout hid a deadlock: {_arrows(masked.cycle)}{times}"
         yield f"Only {whose} broke it up, at {at}. Until then:\n"
-        members = sorted({t for loop in masked.waits.loops for t in loop if t >= 0})
-        ids = [t for t in members if masked.waits.name(t) in masked.cycle]
-        until = replace(recording.trace, events=recording.trace.events[: masked.event])
-        yield from _table(replace(recording, waits=masked.waits, trace=until), ids)
-        yield from _kind(masked.diagnosis)
+        yield from _past(recording, masked)
+
+
+def _broken(recording: Recording) -> Iterator[str]:
+    """Tell which deadlocks were broken, and who was made to give up."""
+    for broken in recording.broken[:_MANY]:
+        at = seconds(recording.trace.events[broken.event].time)
+        yield f"\nA deadlock was broken: {_arrows(broken.cycle)}"
+        yield f"At {at}, {broken.victim} was made to give up by a DeadlockError. Until then:\n"
+        yield from _past(recording, broken)
+    if len(recording.broken) > _MANY:
+        yield f"\nIn all, {len(recording.broken):,} deadlocks were broken."
+
+
+def _past(recording: Recording, past: Masked | Broken) -> Iterator[str]:
+    """Tell how its members stood in a deadlock that is over."""
+    until = replace(recording.trace, events=recording.trace.events[: past.event])
+    members = sorted({t for t in past.nodes if t >= 0})
+    yield from _table(replace(recording, waits=past.waits, trace=until), members)
+    yield from _kind(past.diagnosis)
 
 
 def _risks(recording: Recording) -> Iterator[str]:

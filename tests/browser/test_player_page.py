@@ -11,9 +11,10 @@ import pytest
 from deadlock_lab.engine.recording import Recording
 from deadlock_lab.engine.run import execute
 from deadlock_lab.engine.trace import Kind
+from deadlock_lab.views.cycles import first_closing
 from deadlock_lab.views.html import page as page_of
 from deadlock_lab.views.html import save_html
-from deadlock_lab.views.narration import closing_event, transcript
+from deadlock_lab.views.narration import transcript
 from deadlock_lab.views.payload import opening
 
 pytestmark = pytest.mark.browser
@@ -131,7 +132,7 @@ def test_the_moment_the_cycle_closes(by: str, player: Player, recording: Recordi
         player.click("cycle")
     else:
         player.press("c")
-    closed = closing_event(recording)
+    closed = first_closing(recording)
     assert player.position == closed + 1
     assert player.said == plain(transcript(recording)[closed])
     assert player.root.locator(".dl-task.dl-in-cycle").count() == 3
@@ -252,7 +253,7 @@ def test_a_sentence_of_the_list_leads_to_its_moment(player: Player) -> None:
 
 def test_the_line_that_is_told_of_is_marked(player: Player, recording: Recording) -> None:
     player.press("c")
-    place = recording.trace.places[recording.trace.events[closing_event(recording)].place]
+    place = recording.trace.places[recording.trace.events[first_closing(recording)].place]
     now = player.root.locator(".dl-now")
     assert now.locator(".dl-number-of-line").inner_text() == str(place.line)
     assert "await tasks[other]" in now.inner_text()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -161,11 +162,23 @@ async def thronged() -> None:
     await asyncio.gather(*tasks)
 
 
+async def freed() -> None:
+    with suppress(BaseExceptionGroup):
+        await locks()
+    await asyncio.sleep(1)
+
+
+async def rescued() -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(3):
+            await locks()
+
+
 PROGRAMS = {
     program.__name__: program
     for program in (
         circle, locks, reentry, mixed, timed_out, crowd, masked, long_ring, nobody_sets, busy,
-        callbacks, failing, trivial, endless, breeding, thronged,
+        callbacks, failing, trivial, endless, breeding, thronged, freed, rescued,
     )
 }  # fmt: skip
 
@@ -177,7 +190,8 @@ def record() -> Callable[[str], Recording]:
 
     def recording_of(name: str) -> Recording:
         if name not in done:
-            done[name] = execute(PROGRAMS[name], max_time=100, max_steps=5_000)
+            action: Any = "break" if name == "freed" else "stop"
+            done[name] = execute(PROGRAMS[name], max_time=100, max_steps=5_000, on_deadlock=action)
         return done[name]
 
     return recording_of

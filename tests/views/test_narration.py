@@ -5,7 +5,8 @@ import pytest
 
 from deadlock_lab.engine.recording import Recording
 from deadlock_lab.engine.trace import Kind, Wait
-from deadlock_lab.views.narration import TEMPLATES, closing_event, describe, ending, transcript
+from deadlock_lab.views.cycles import first_closing
+from deadlock_lab.views.narration import TEMPLATES, describe, ending, transcript
 
 Record = Callable[[str], Recording]
 
@@ -100,12 +101,26 @@ def test_ending_is_the_last_sentence(any_recording: Recording) -> None:
 
 def test_the_cycle_closes_with_the_last_wait_in_it(record: Record) -> None:
     recording = record("circle")
-    event = recording.trace.events[closing_event(recording)]
+    event = recording.trace.events[first_closing(recording)]
     assert (event.kind, recording.trace.name(event.task)) == (Kind.WAITS, "C")
 
 
 def test_without_a_cycle_none_closes(record: Record) -> None:
-    assert closing_event(record("mixed")) == -1
+    assert first_closing(record("mixed")) == -1
+
+
+@pytest.mark.parametrize("program", ["freed", "rescued"])
+def test_a_cycle_that_is_broken_later_is_told_where_it_closes(program: str, record: Record) -> None:
+    recording = record(program)
+    told = transcript(recording)[first_closing(recording)]
+    assert told.endswith("That closes the cycle: `alice` → `bob` → `alice`.")
+
+
+def test_a_victim_is_told_to_give_up(record: Record) -> None:
+    assert (
+        "To break the deadlock, `bob` is made to give up: "
+        "DeadlockError: the cycle alice → bob → alice could never go on."
+    ) in transcript(record("freed"))
 
 
 def test_templates_name_only_fields_that_are_known() -> None:

@@ -51,8 +51,9 @@ def test_no_path_of_this_machine_is_shipped(record: Record) -> None:
 
 def test_the_cycle_is_there_with_the_moment_it_closed(record: Record) -> None:
     payload = to_payload(record("circle"))
-    closed = len(payload["events"]["say"]) - 2
-    assert payload["cycles"] == [{"nodes": [1, 2, 3, 1], "guessed": False, "closed": closed}]
+    end = len(payload["events"]["say"])
+    closed = end - 2
+    assert payload["cycles"] == [{"nodes": [1, 2, 3, 1], "guessed": False, "when": [[closed, end]]}]
     assert payload["closed"] == closed
 
 

@@ -22,7 +22,8 @@ export function code(name) {
 export function sentence(payload, index) {
   if (index < 0) return payload.start;
   const template = payload.sentences[payload.events.say[index]][1];
-  const fields = { ...payload.ending, ...fieldsOf(payload, index) };
+  const closing = payload.closings.find(([at]) => at === index)?.[1];
+  const fields = { ...payload.ending, ...fieldsOf(payload, index), ...closing };
   return template.replace(/\{(\w+)\}/g, (_, field) => fields[field] ?? "something");
 }
 
@@ -40,7 +41,7 @@ function fieldsOf(payload, index) {
     fields.due = when(payload.timers[detail][1]);
   } else if (kind === "ACQUIRED" || kind === "RELEASED") {
     fields.resource = code(payload.resources[detail][2]);
-  } else if (kind === "FAILED") fields.error = payload.errors[detail].replace(/[.: ]+$/, "");
+  } else if (kind === "FAILED" || kind === "FREED") fields.error = payload.errors[detail].replace(/[.: ]+$/, "");
   else if (kind === "COMPLAINT") {
     const [message, error] = payload.complaints[detail];
     fields.message = error ? `${message} (${error})` : message;

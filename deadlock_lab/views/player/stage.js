@@ -3,7 +3,7 @@
 import { calm, draw, icon, make, turnInto } from "./dom.js";
 import { place, plan } from "./layout.js";
 import { when } from "./sentence.js";
-import { closedCycles, edgesAt, isOver } from "./state.js";
+import { closedCycles, edgesAt, isClosed, isOver } from "./state.js";
 
 const TITLES = { running: "Running", ready: "Ready", waiting: "Waiting", timers: "Timers", finished: "Finished" };
 const NOBODY = {
@@ -134,7 +134,7 @@ export function makeStage(payload, onPick) {
     showTimers(state);
     showArrows(edgesAt(payload, state));
     payload.cycles.forEach((cycle, i) =>
-      rings.children[i].classList.toggle("dl-on", cycle.closed >= 0 && state.position > cycle.closed));
+      rings.children[i].classList.toggle("dl-on", isClosed(cycle, state.position)));
     if (atOnce || calm()) settle();
     else wake();
   }

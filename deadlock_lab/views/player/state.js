@@ -6,7 +6,7 @@
 
 /**
  * @typedef {{say: number[], dt: number[], task: number[], by: number[], place: number[], detail: number[]}} Columns
- * @typedef {{nodes: number[], guessed: boolean, closed: number}} Cycle
+ * @typedef {{nodes: number[], guessed: boolean, when: [number, number][]}} Cycle
  * @typedef {object} Payload
  * @property {string} outcome
  * @property {number} time
@@ -23,6 +23,7 @@
  * @property {string[]} errors
  * @property {[string, string][]} complaints
  * @property {number} closed
+ * @property {[number, Record<string, string>][]} closings
  * @property {Cycle[]} cycles
  * @property {number[]} stuck
  * @property {[number, number[]][]} setters
@@ -153,7 +154,7 @@ function advance(payload, state) {
   state.time = timeAt(payload, state.position);
   state.position += 1;
   state.event = event;
-  state.cycleClosed = payload.closed >= 0 && state.position > payload.closed;
+  state.cycleClosed = payload.cycles.some((cycle) => isClosed(cycle, state.position));
   happens[event.kind]?.(state, event, payload);
   if (event.place >= 0) state.place = event.place;
   else if (event.task >= 0) state.place = state.places[event.task];
@@ -266,7 +267,12 @@ export function edgesAt(payload, state) {
 
 /** The cycles that are closed at this moment. @param {Payload} payload @param {State} state */
 export function closedCycles(payload, state) {
-  return payload.cycles.filter((cycle) => cycle.closed >= 0 && state.position > cycle.closed);
+  return payload.cycles.filter((cycle) => isClosed(cycle, state.position));
+}
+
+/** Whether a cycle stands after `position` events. @param {Cycle} cycle @param {number} position */
+export function isClosed({ when }, position) {
+  return when.some(([closed, opened]) => position > closed && position <= opened);
 }
 
 /**
@@ -299,11 +305,9 @@ export function overview(payload, width) {
   const columns = Math.max(1, Math.min(total, Math.floor(width)));
   const rows = payload.tasks.map(() => new Uint8Array(columns));
   const state = blank(payload);
-  /** @type {number[]} */
-  const closes = [];
-  for (const { nodes, closed } of payload.cycles) {
-    for (const node of nodes) if (node >= 0 && closed >= 0) closes[node] = closed;
-  }
+  /** @type {Cycle[]} */
+  const cycleOf = [];
+  for (const cycle of payload.cycles) for (const node of cycle.nodes) if (node >= 0) cycleOf[node] = cycle;
   let column = -1;
   for (let index = 0; index < total; index += 1) {
     advance(payload, state);
@@ -317,7 +321,8 @@ export function overview(payload, width) {
   /** @param {number} task */
   function note(task) {
     const lane = state.lanes[task];
-    const code = lane === "waiting" && state.position > closes[task] ? 5 : OVERVIEW.indexOf(lane);
+    const stuck = lane === "waiting" && cycleOf[task] && isClosed(cycleOf[task], state.position);
+    const code = stuck ? 5 : OVERVIEW.indexOf(lane);
     rows[task][column] = Math.max(rows[task][column], code);
   }
   return rows;
