@@ -19,7 +19,7 @@ from .recorder import RecordingLoop
 from .trace import Kind
 from .waits import await_chain, learner_frames
 
-__all__ = ["gather_clues"]
+__all__ = ["flights_joined", "gather_clues"]
 
 _ENDERS: Mapping[str, frozenset[str]] = {
     "Queue.get": frozenset({"put", "put_nowait"}),
@@ -52,7 +52,9 @@ def gather_clues(loop: RecordingLoop, graph: WaitGraph) -> Clues:
         items={r: t.qsize() for r in wanted if isinstance(t := things[r], asyncio.Queue)},
         gone=dict(_gone(loop, wanted)),
         missed={r: Missed(*m) for r in wanted if (m := loop.unheard(things[r]))},
-        shared=frozenset(_shared(loop, graph)),
+        shared=flights_joined(
+            graph, {loop.books.ordinal(task): task for task in asyncio.all_tasks(loop)}
+        ),
         blocked=_blocked_in_result(loop),
     )
 
@@ -109,15 +111,25 @@ def _blocked_in_result(loop: RecordingLoop) -> int | None:
     return None
 
 
-def _shared(loop: RecordingLoop, graph: WaitGraph) -> Iterator[tuple[int, int]]:
-    """Find the awaits of a cycle that joined work in flight: taken from a mapping, or put there."""
-    tasks = {loop.books.ordinal(task): task for task in asyncio.all_tasks(loop)}
-    for cycle in graph.loops:
-        for waiter, target in itertools.pairwise(cycle):
-            if min(waiter, target) >= 0:
-                chain = learner_frames(await_chain(tasks[waiter].get_coro()))
-                if any(_joins(frame, tasks[target]) for frame in chain):
-                    yield waiter, target
+def flights_joined(graph: WaitGraph, tasks: Mapping[int, Any]) -> frozenset[tuple[int, int]]:
+    """Find the awaits of cycles that joined work in flight: taken from a mapping, or put there.
+
+    Args:
+        graph: who waits for whom, with its verdict.
+        tasks: the live tasks, by their numbers in the graph.
+
+    Returns:
+        Pairs of a task and the task that it awaits.
+    """
+    awaits = {pair for cycle in graph.loops for pair in itertools.pairwise(cycle) if min(pair) >= 0}
+    return frozenset(
+        (waiter, target)
+        for waiter, target in awaits
+        if any(
+            _joins(frame, tasks[target])
+            for frame in learner_frames(await_chain(tasks[waiter].get_coro()))
+        )
+    )
 
 
 def _joins(frame: FrameType, task: object) -> bool:

@@ -14,7 +14,9 @@ from types import CoroutineType, FrameType
 from typing import Any, NamedTuple
 
 from ..engine.books import Books
+from ..engine.clues import flights_joined
 from ..engine.graph import OWNED, Waiter, WaitGraph, find_stuck
+from ..engine.kinds import Clues, Diagnosis, diagnose
 from ..engine.naming import may_set
 from ..engine.snapshot import can_be_cancelled, likely_setters
 from ..engine.trace import NOBODY, Trace, Wait
@@ -29,11 +31,15 @@ Owners = dict[int, tuple[int, ...]]
 
 
 class Snapshot(NamedTuple):
-    """A loop at one moment: the graph, the tables it points into, and its live tasks."""
+    """A loop at one moment: the graph, the tables it points into, and its live tasks.
+
+    ``diagnoses`` are the kinds of its deadlocks, as far as they can be told without a record.
+    """
 
     waits: WaitGraph
     trace: Trace
     tasks: Mapping[int, Task]
+    diagnoses: tuple[Diagnosis, ...]
 
 
 class _Books(Books):
@@ -134,7 +140,9 @@ def tangled(loop: Any, tasks: Iterable[Task]) -> bool:
 def look(loop: Any) -> Snapshot:
     """Read who waits for whom on a loop; to be called on its thread, or while it rests."""
     seen = _Look(loop, asyncio.all_tasks(loop), named=True)
-    return Snapshot(seen.judge(ways_out=True), seen.books.close(), seen.tasks)
+    waits, trace = seen.judge(ways_out=True), seen.books.close()
+    clues = Clues(shared=flights_joined(waits, seen.tasks))
+    return Snapshot(waits, trace, seen.tasks, diagnose(trace, waits, clues))
 
 
 def _read(future: Any, chain: list[FrameType]) -> Reading:

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from ..engine.graph import WaitGraph
+from ..engine.kinds import Diagnosis
 from ..engine.places import learner_frame, place_of
 from ..engine.waits import blocked_on
 from ..views.standing import explain_standing
@@ -36,6 +37,11 @@ class Standing:
         """Names of the tasks that are sure never to go on, whatever the others do."""
         return self.waits.stuck
 
+    @property
+    def diagnoses(self) -> tuple[Diagnosis, ...]:
+        """What kind of deadlock it is: ``.kind``, ``.members``, ``.why``, ``.cure``, ``.sure``."""
+        return self._snapshot.diagnoses if self._snapshot else ()
+
     def cycles(self) -> list[tuple[str, ...]]:
         """Find the cycles of stuck tasks, each with its first name repeated at the end."""
         return self.waits.cycles()
@@ -52,7 +58,8 @@ class Standing:
         """
         if self._snapshot is None:
             return self.blocked
-        return explain_standing(self.waits, self._snapshot.trace, others=others)
+        waits, trace, _, diagnoses = self._snapshot
+        return explain_standing(waits, trace, diagnoses, others=others)
 
     def live_tasks(self, numbers: Iterable[int] | None = None) -> list[asyncio.Task[Any]]:
         """List the live tasks of the given numbers of ``waits``; by default the stuck ones."""

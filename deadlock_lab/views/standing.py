@@ -1,10 +1,12 @@
 """Where the tasks of a real loop stand, in words: the sure deadlocks first, then the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..engine.graph import OWNED, WaitGraph
+from ..engine.kinds import Diagnosis
 from ..engine.trace import Trace
 from .narration import describe
+from .text import kind_lines
 
 __all__ = ["explain_standing"]
 
@@ -12,25 +14,29 @@ _INDENT = "  "
 _MANY = 20  # how many tasks that are in no deadlock are listed
 
 
-def explain_standing(waits: WaitGraph, trace: Trace, *, others: bool = True) -> str:
+def explain_standing(
+    waits: WaitGraph, trace: Trace, diagnoses: Sequence[Diagnosis] = (), *, others: bool = True
+) -> str:
     """Say who waits for whom on a real loop.
 
     Args:
         waits: the graph, as read from the loop.
         trace: the tables that it points into.
+        diagnoses: what kind of deadlock each cycle is.
         others: whether to list the tasks, too, that something may still move.
 
     Returns:
         A text of a few lines: how many wait for ever; each cycle with its members, where
-        they stand and what they hold; who waits behind it; and the others.
+        they stand and what they hold; who waits behind it; the kinds; and the others.
     """
-    return "\n".join(_Teller(waits, trace).lines(others=others))
+    return "\n".join(_Teller(waits, trace, diagnoses).lines(others=others))
 
 
 class _Teller:
-    def __init__(self, waits: WaitGraph, trace: Trace) -> None:
+    def __init__(self, waits: WaitGraph, trace: Trace, diagnoses: Sequence[Diagnosis]) -> None:
         self.waits = waits
         self.trace = trace
+        self.diagnoses = diagnoses
         self.stuck = set(waits.stuck_ids)
 
     def lines(self, *, others: bool) -> Iterator[str]:
@@ -56,6 +62,7 @@ class _Teller:
         if behind := [task for task in self.waits.stuck_ids if task not in members]:
             yield "\nWaiting behind it:\n"
             yield from self._table(behind)
+        yield from kind_lines(self.diagnoses)
 
     def _table(self, tasks: Iterable[int]) -> Iterator[str]:
         for task in tasks:

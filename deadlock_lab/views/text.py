@@ -1,6 +1,6 @@
 """A run in words: what stands still, the cycle in one line, where, and why nothing moves."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..engine.graph import OWNED
@@ -12,7 +12,7 @@ from ..engine.trace import Kind
 from ..engine.victims import Broken
 from .narration import describe
 
-__all__ = ["explain", "summary"]
+__all__ = ["explain", "kind_lines", "summary"]
 
 _INDENT = "  "
 _MANY = 5  # diagnoses that are told
@@ -116,22 +116,25 @@ def _standstill(recording: Recording) -> Iterator[str]:
             "\nWaiting behind it:\n" if graph.loops else "\nNo cycle, but nobody is left to help:\n"
         )
         yield from _table(recording, behind)
-    yield from _kinds(recording)
+    yield from kind_lines(recording.diagnoses)
     if recording.outcome is Outcome.DEADLOCK:
         yield "\nThe ready queue is empty and no timer is set: nothing can ever wake them."
 
 
-def _kinds(recording: Recording) -> Iterator[str]:
-    """Name each kind of deadlock, with a line of why and one of how to break it."""
-    for diagnosis in recording.diagnoses[:_MANY]:
-        yield from _kind(diagnosis)
+def kind_lines(diagnoses: Sequence[Diagnosis]) -> Iterator[str]:
+    """Name each kind of deadlock, with a line of why and one of how to break it.
 
+    Args:
+        diagnoses: the kinds; of many, the first few are told.
 
-def _kind(diagnosis: Diagnosis) -> Iterator[str]:
-    guess = "" if diagnosis.sure else " (probably)"
-    yield f"\nThe kind: {diagnosis.kind}{guess}"
-    yield f"{_INDENT}Why: {diagnosis.why}"
-    yield f"{_INDENT}To break it: {diagnosis.cure}"
+    Yields:
+        Three lines for each, the first after a blank one.
+    """
+    for diagnosis in diagnoses[:_MANY]:
+        guess = "" if diagnosis.sure else " (probably)"
+        yield f"\nThe kind: {diagnosis.kind}{guess}"
+        yield f"{_INDENT}Why: {diagnosis.why}"
+        yield f"{_INDENT}To break it: {diagnosis.cure}"
 
 
 def _masked(recording: Recording) -> Iterator[str]:
@@ -161,7 +164,7 @@ def _past(recording: Recording, past: Masked | Broken) -> Iterator[str]:
     until = replace(recording.trace, events=recording.trace.events[: past.event])
     members = sorted({t for t in past.nodes if t >= 0})
     yield from _table(replace(recording, waits=past.waits, trace=until), members)
-    yield from _kind(past.diagnosis)
+    yield from kind_lines([past.diagnosis])
 
 
 def _risks(recording: Recording) -> Iterator[str]:

@@ -77,6 +77,19 @@ def waits():
     return ring(any_of)
 
 
+def flights():
+    in_flight = {}
+
+    async def load(name, needed):
+        await ticks()
+        if needed not in in_flight:
+            in_flight[needed] = asyncio.create_task(load(needed, name), name=needed)
+        await in_flight[needed]
+
+    in_flight["a"], in_flight["b"] = tasks = spawn(load("a", "b"), load("b", "a"), names="ab")
+    return tasks, ("a", "b", "a")
+
+
 def lock_in_a_group():
     lock = asyncio.Lock()
 
@@ -98,7 +111,8 @@ def condition():
 
 
 DEADLOCKS = [
-    lock_order, lock_reentry, permits, awaits, gathers, shields, waits, lock_in_a_group, condition,
+    lock_order, lock_reentry, permits, awaits, gathers, shields, waits, flights, lock_in_a_group,
+    condition,
 ]  # fmt: skip
 
 

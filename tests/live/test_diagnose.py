@@ -45,6 +45,31 @@ def test_what_something_may_still_move_is_no_deadlock(on_a_loop, harmless):
     assert "No deadlock that is sure" in seen.explain()
 
 
+@pytest.mark.parametrize("deadlock", DEADLOCKS)
+def test_the_kind_is_told_as_a_recorded_run_tells_it(on_a_loop, deadlock):
+    async def live():
+        tasks, _ = deadlock()
+        await ticks(20)
+        seen = lab.diagnose()
+        await clear_up(tasks)
+        return seen
+
+    async def recorded():
+        await asyncio.wait(deadlock()[0])
+
+    seen, (expected,) = on_a_loop(live), lab.run(recorded).diagnoses
+    (found,) = seen.diagnoses
+    assert (found.kind, found.cure, found.sure) == (expected.kind, expected.cure, True)
+    assert f"\n\nThe kind: {found.kind}\n  Why: {found.why}\n  To break it: " in seen.explain()
+
+
+def test_where_there_is_no_deadlock_no_kind_is_told(on_a_loop):
+    async def main():
+        return lab.diagnose()
+
+    assert on_a_loop(main).diagnoses == ()
+
+
 def test_the_explanation_names_holders_lines_and_who_waits_behind(on_a_loop):
     async def main():
         tasks, _ = lock_order()
