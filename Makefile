@@ -7,13 +7,17 @@ FIRST := notebooks/00-start-here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: lab test bench notebooks format clean
+.PHONY: lab test peers bench notebooks format clean
 
 lab: .venv/lab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/test
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=20 -n auto --dist loadfile $(TEST_ARGS)
+
+# Who finds which deadlocks: we, and others, on the same programs.
+peers: .venv/test
+	$(BIN)/python -m tests.peers
 
 bench: .venv/bench
 	$(BIN)/python -m tests.bench
@@ -44,5 +48,5 @@ clean:
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[lab,test]'
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,peers]'
 	@touch $@

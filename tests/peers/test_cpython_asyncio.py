@@ -71,7 +71,7 @@ def run_suite(loop: type[LabLoop]) -> None:
         if policy := getattr(asyncio.unix_events, name, None):
             policy._loop_factory = loop
     result = unittest.TextTestRunner(stream=sys.stderr, verbosity=0).run(suite(excluded(loop)))
-    print(result.testsRun, len(result.skipped))  # noqa: T201 (read by the test)
+    print(result.testsRun, len(result.skipped))  # read by the test
     sys.exit(not result.wasSuccessful())
 
 
