@@ -8,7 +8,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from .naming import find_name
-from .places import is_library, place_of, source_of
+from .places import calls, is_library, place_of, source_of
 from .tasks import LabTask, is_task
 from .trace import NOBODY, Complaint, Event, Kind, Resource, TaskInfo, Timer, Trace, Wait
 from .waits import Reading, await_chain, learner_frames
@@ -64,7 +64,7 @@ class Books:
         self._resource_ids: dict[int, tuple[int, object]] = {}
         self.holders: dict[int, list[int]] = {}
         self._places = _Table()
-        self._place_ids: dict[tuple[str, str, int], int] = {}
+        self._place_ids: dict[tuple[str, str, int, int], int] = {}
         self._files: dict[str, str] = {}
         self.last_place: dict[int, int] = {}
         self.waits = _Table()
@@ -86,13 +86,13 @@ class Books:
 
     # -- tasks -----------------------------------------------------------------------
 
-    def admit(self, coro: Any, name: object, by: int, frame: FrameType | None) -> int:
-        """Enter a new task, made by task ``by`` at ``frame``; return its ordinal."""
+    def admit(self, coro: Any, name: object, by: int, frames: list[FrameType]) -> int:
+        """Enter a new task, made by task ``by`` in ``frames``; return its ordinal."""
         ordinal = len(self.tasks)
         if ordinal == 0:
             self._main = coro
         code: Any = getattr(coro, "cr_code", None) or getattr(coro, "gi_code", None)
-        here = self.here(frame, by)
+        here = self.here(frames, by)
         own = code is not None and not is_library(code.co_filename)  # not create_task(ev.wait())
         place = self._place(code, code.co_firstlineno) if own else here
         default = getattr(coro, "__name__", "task") if ordinal else "main"
@@ -112,7 +112,7 @@ class Books:
             # Not get_coro() where it can be had otherwise: on 3.12.1 it crashes the
             # interpreter for a task that was started eagerly and is done.
             name = task.get_name() if hasattr(task, "get_name") else None
-            ordinal = self.admit(coro or task.get_coro(), name, by, None)
+            ordinal = self.admit(coro or task.get_coro(), name, by, [])
             self._foreign[task] = ordinal
         return ordinal
 
@@ -132,32 +132,36 @@ class Books:
 
     # -- places ----------------------------------------------------------------------
 
-    def _place(self, code: CodeType, line: int | None) -> int:
-        key = (code.co_filename, code.co_qualname, line or code.co_firstlineno)
+    def _place(self, code: CodeType, line: int | None, outer: int = NOBODY) -> int:
+        key = (code.co_filename, code.co_qualname, line or code.co_firstlineno, outer)
         number = self._place_ids.get(key)
         if number is None:
-            place = place_of(code, line)
+            place = place_of(code, line, outer)
             self._files[place.label] = code.co_filename
             self._place_ids[key] = number = self._places[place]
         return number
 
-    def here(self, frame: FrameType | None, by: int) -> int:
-        """Give the place of a running frame; outside of any step there is none to show."""
-        if frame is None or by == NOBODY:
-            return NOBODY
-        return self._place(frame.f_code, frame.f_lineno)
+    def chain(self, frames: list[FrameType]) -> int:
+        """Give the place where frames of the learner's have led, the outermost first."""
+        place = NOBODY
+        for code, line in calls(frames):
+            place = self._place(code, line, place)
+        return place
 
-    def where(self, chain: list[FrameType], ordinal: int) -> int:
-        """Give the place where a task is suspended: its innermost line of the learner's."""
-        if frames := learner_frames(chain):
-            self.last_place[ordinal] = self._place(frames[-1].f_code, frames[-1].f_lineno)
+    def here(self, frames: list[FrameType], by: int) -> int:
+        """Give the place of running frames; outside of any step there is none to show."""
+        return NOBODY if by == NOBODY else self.chain(frames)
+
+    def where(self, frames: list[FrameType], ordinal: int) -> int:
+        """Give the place where a task is suspended in frames of the learner's."""
+        if frames:
+            self.last_place[ordinal] = self.chain(frames)
         return self.last_place[ordinal]
 
     # -- what tasks wait for, and hold -----------------------------------------------
 
-    def wait(self, reading: Reading, chain: list[FrameType]) -> Wait:
-        """Turn a reading of live objects into numbers."""
-        frames = learner_frames(chain)
+    def wait(self, reading: Reading, frames: list[FrameType]) -> Wait:
+        """Turn a reading of live objects, in frames of the learner's, into numbers."""
         targets = tuple(self._target(thing, frames) for thing in reading.objects)
         return Wait(reading.how, reading.mode, targets)
 
@@ -190,10 +194,10 @@ class Books:
             yield frame.f_locals
 
     def change_holder(
-        self, kind: Kind, thing: object, task: int, by: int, frame: FrameType | None
+        self, kind: Kind, thing: object, task: int, by: int, frames: list[FrameType]
     ) -> None:
         """Write down that a task took, or gave back, a lock or a permit."""
-        resource = self.resource(thing, [frame] if frame else [])
+        resource = self.resource(thing, frames[-1:])
         holders = self.holders.setdefault(resource, [])
         if kind is Kind.ACQUIRED:
             holders.append(task)
@@ -201,7 +205,7 @@ class Books:
             holders.remove(task)
         elif holders:  # given back by another task than took it: asyncio allows that
             task = holders.pop(0)
-        self.add(kind, task, by, self.here(frame, by), resource)
+        self.add(kind, task, by, self.here(frames, by), resource)
 
     def complain(self, message: str, error: BaseException | None, by: int) -> None:
         """Write down what nobody caught."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from .books import Books, say
 from .loop import LabLoop, nanoseconds
-from .places import learner_frame
+from .places import program_frames
 from .tasks import LabFuture, LabTask, task_of, wakes
 from .trace import CLOCK, NOBODY, Kind, Timer, Wait
-from .waits import await_chain, blocked_on, read_wait
+from .waits import await_chain, blocked_on, learner_frames, read_wait
 
 __all__ = ["RecordingLoop"]
 
@@ -64,7 +64,7 @@ class RecordingLoop(LabLoop):
         factory = self.get_task_factory()
         if factory is not None and factory is not _EAGER:
             return self._made_by(factory, coro, name, options)
-        ordinal = self.books.admit(coro, name, self._actor, learner_frame(sys._getframe()))
+        ordinal = self.books.admit(coro, name, self._actor, program_frames(sys._getframe()))
         title = self.books.tasks[ordinal].name if name is None else name
         if factory is _EAGER:
             options.setdefault("eager_start", True)
@@ -159,9 +159,10 @@ class RecordingLoop(LabLoop):
             self._end(task, ordinal)
             return
         chain = list(await_chain(task.get_coro()))
-        place = books.where(chain, ordinal)
+        frames = learner_frames(chain)
+        place = books.where(frames, ordinal)
         if future := blocked_on(task):
-            self.last_wait[ordinal] = wait = books.wait(read_wait(future, chain), chain)
+            self.last_wait[ordinal] = wait = books.wait(read_wait(future, chain), frames)
             books.add(Kind.WAITS, ordinal, place=place, detail=books.waits[wait])
         else:
             self.last_wait.pop(ordinal, None)
@@ -197,8 +198,8 @@ class RecordingLoop(LabLoop):
 
     def _change_holder(self, kind: Kind, thing: object, task: Task | None) -> None:
         ordinal = NOBODY if task is None else self.books.ordinal(task)
-        frame = learner_frame(sys._getframe())
-        self.books.change_holder(kind, thing, ordinal, self._actor, frame)
+        frames = program_frames(sys._getframe())
+        self.books.change_holder(kind, thing, ordinal, self._actor, frames)
 
     def signalled(self, thing: object, *, heard: bool) -> None:
         """Hear that an event or a condition gave its signal, and whether anyone heard it."""

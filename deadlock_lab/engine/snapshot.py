@@ -30,18 +30,18 @@ def wait_graph(loop: RecordingLoop, *, main_over: bool) -> WaitGraph:
     books = loop.books
     ready = {books.ordinal(t) for h in loop._ready if (t := _stepped_by(h)) is not None}
     waiters: dict[int, Waiter] = {}
-    chains: dict[int, list[FrameType]] = {}
+    frames: dict[int, list[FrameType]] = {}
     tasks = {books.ordinal(task): task for task in asyncio.all_tasks(loop)}
     for ordinal, task in sorted(tasks.items()):
-        chains[ordinal] = chain = list(await_chain(task.get_coro()))
+        chain = list(await_chain(task.get_coro()))
+        frames[ordinal] = learner_frames(chain)
         if ordinal not in ready and (future := blocked_on(task)) is not None:
-            wait = books.wait(read_wait(future, chain), chain)
-            waiters[ordinal] = Waiter(wait, books.where(chain, ordinal))
+            wait = books.wait(read_wait(future, chain), frames[ordinal])
+            waiters[ordinal] = Waiter(wait, books.where(frames[ordinal], ordinal))
     timers = [timer for _, _, timer in loop._scheduled if not timer._cancelled]
     moved = [books.ordinal(owner) for timer in timers if (owner := _moved_by(timer))]
     things = tuple(books.resources)
     holders = {r: tuple(owners) for r, owners in books.holders.items() if owners}
-    frames = {task: learner_frames(chain) for task, chain in chains.items()}
     roots = [*ready, *_cancelled_with(moved, waiters)]
     outside = bool(loop._ready or timers or main_over)
     stuck = find_stuck(waiters, things, holders, roots, outside=outside)

@@ -59,25 +59,22 @@ class _Books(Books):
         if number is None:
             # On 3.12.1 get_coro() crashes for a task that was started eagerly and is done.
             coro = coro or (None if task.done() else task.get_coro())
-            number = self.admit(coro, _title(task, coro), by, None)
+            number = self.admit(coro, _title(task, coro), by, [])
             self._foreign[task] = number
         return number
 
-    def wait(self, reading: Reading, chain: list[FrameType]) -> Wait:
+    def wait(self, reading: Reading, frames: list[FrameType]) -> Wait:
         """Turn a reading into numbers, in order: asyncio keeps tasks in sets."""
-        wait = super().wait(reading, chain)
+        wait = super().wait(reading, frames)
         return wait._replace(targets=tuple(sorted(wait.targets)))
 
     def resource(self, thing: object, frames: list[FrameType]) -> int:
         """Give a thing's number in this look."""
         return super().resource(thing, frames if self._named else [])
 
-    def stand(self, chain: list[FrameType], ordinal: int) -> int:
-        """Give the place where a task stands; in the library, where it has no other."""
-        if not self._named:
-            return NOBODY
-        place = self.where(chain, ordinal)
-        return self.here(chain[-1], ordinal) if place == NOBODY and chain else place
+    def where(self, frames: list[FrameType], ordinal: int) -> int:
+        """Give the place where a task stands, if it will be told."""
+        return super().where(frames, ordinal) if self._named else NOBODY
 
 
 def _title(task: Any, coro: Any) -> str:
@@ -164,7 +161,10 @@ class _Look:
         chains = {t: [frame for _, frame in linked] for t, linked in self.links.items()}
         self.frames = {t: learner_frames(chain) for t, chain in chains.items()}
         self.waiters = {
-            t: Waiter(books.wait(_read(future, chains[t]), chains[t]), books.stand(chains[t], t))
+            t: Waiter(
+                books.wait(_read(future, chains[t]), self.frames[t]),
+                books.where(self.frames[t] or chains[t][-1:], t),  # in the library, if need be
+            )
             for t, task in self.tasks.items()
             if (future := blocked_on(task)) is not None and not future.done()
         }

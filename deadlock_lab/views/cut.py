@@ -8,7 +8,7 @@ import dataclasses
 
 from ..engine.graph import WaitGraph
 from ..engine.recording import Outcome, Recording
-from ..engine.trace import Event, Kind, Trace, Wait
+from ..engine.trace import NOBODY, Event, Kind, Trace, Wait
 
 __all__ = ["MOST_EVENTS", "shown"]
 
@@ -54,16 +54,22 @@ def _cut_tables(trace: Trace, kept: tuple[Event, ...]) -> Trace:
     }
     tables = {name: getattr(trace, name)[:count] for name, count in used.items()}
     tasks = trace.tasks[: sum(e.kind is Kind.CREATED for e in kept)]
-    return dataclasses.replace(trace, events=kept, tasks=tasks, **tables)
+    seen = max([event.place for event in kept] + [task.place for task in tasks])
+    places = trace.places[: seen + 1]  # an outer one comes before its inner ones
+    return dataclasses.replace(trace, events=kept, tasks=tasks, places=places, **tables)
 
 
 def _cut_graph(graph: WaitGraph, trace: Trace) -> WaitGraph:
-    tasks = len(trace.tasks)
+    tasks, places = len(trace.tasks), len(trace.places)
 
     def known(wait: Wait) -> bool:
         return all(target < tasks for target in wait.targets)
 
-    waiters = {t: w for t, w in graph.waiters.items() if t < tasks and known(w.wait)}
+    waiters = {
+        task: waiter if waiter.place < places else waiter._replace(place=NOBODY)
+        for task, waiter in graph.waiters.items()
+        if task < tasks and known(waiter.wait)
+    }
     return dataclasses.replace(
         graph,
         infos=trace.tasks,

@@ -44,7 +44,7 @@ def to_payload(recording: Recording) -> Payload:
         **_events(recording),
         "tasks": [list(info) for info in trace.tasks],
         "resources": [_resource(resource) for resource in trace.resources],
-        "places": [[labels.index(p.label), p.line, p.function] for p in trace.places],
+        "places": [[labels.index(p.label), p.line, p.function, p.outer] for p in trace.places],
         "files": [[label, "\n".join(trace.sources.get(label, ()))] for label in labels],
         "waits": _waits(trace),
         "timers": [list(timer) for timer in trace.timers],

@@ -421,3 +421,64 @@ def violations(page: Any, npm_packages: Path) -> list[tuple[str, list[str]]]:
     page.add_script_tag(path=npm_packages / "axe-core" / "axe.min.js")
     found = page.evaluate("async () => (await axe.run()).violations")
     return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+async def gate(lock: asyncio.Lock) -> None:
+    async with lock:
+        await asyncio.Event().wait()
+
+
+async def visit(depth: int) -> None:
+    if depth:
+        await visit(depth - 1)
+    else:
+        await gate(asyncio.Lock())
+
+
+@pytest.fixture
+def visitor(open_page: Callable[..., Any], tmp_path: Path) -> Callable[[int], Player]:
+    """Open the player of a wait that is as deep in awaits as asked for, at its end."""
+
+    def open_(depth: int) -> Player:
+        async def main() -> None:
+            await visit(depth)
+
+        save_html(execute(main), tmp_path / "deep.html")
+        found = Player(open_page((tmp_path / "deep.html").as_uri()))
+        found.root.focus()
+        found.press("End")
+        return found
+
+    return open_
+
+
+def test_the_await_chain_stands_above_the_source(visitor: Callable[[int], Player]) -> None:
+    chain = visitor(1).root.get_by_role("navigation", name="Await chain")
+    first, second = visit.__code__.co_firstlineno, gate.__code__.co_firstlineno
+    names = [re.sub(r".*\.", "", text) for text in chain.get_by_role("button").all_inner_texts()]
+    assert names[1:] == [f"visit:{first + 2}", f"visit:{first + 4}", f"gate:{second + 2}"]
+    assert chain.locator("[aria-current]").inner_text() == names[-1]
+
+
+@pytest.mark.parametrize("by", ["mouse", "keyboard"])
+def test_a_call_of_the_chain_leads_to_its_line(by: str, visitor: Callable[[int], Player]) -> None:
+    player = visitor(1)
+    link = player.root.get_by_role("button", name="visit").first
+    if by == "mouse":
+        link.click()
+    else:
+        link.focus()
+        player.press("Enter")
+    looked_at = player.root.locator(".dl-outer")
+    assert "await visit(depth - 1)" in looked_at.inner_text()
+    assert player.root.locator(".dl-now").count() == 0
+    assert player.page.evaluate("document.activeElement.getAttribute('aria-current')") == "true"
+    player.press("ArrowLeft", "ArrowRight")
+    assert "await asyncio.Event().wait()" in player.root.locator(".dl-now").inner_text()
+    assert looked_at.count() == 0
+
+
+def test_a_long_chain_is_left_out_in_the_middle(visitor: Callable[[int], Player]) -> None:
+    chain = visitor(30).root.get_by_role("navigation", name="Await chain")
+    assert chain.get_by_role("button").count() == 5
+    assert "28 more" in chain.inner_text()

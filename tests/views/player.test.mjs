@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 import { place, plan } from "./layout.js";
 import { sentence, when } from "./sentence.js";
-import { edgesAt, eventAt, isOver, length, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
+import { chainOf, edgesAt, eventAt, isOver, length, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
 
 const { payload, transcript, edges, waiting } = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
 const total = length(payload);
@@ -132,6 +132,15 @@ test("the next switch is where another task runs, or an end of the run", () => {
       assert.ok(between.every((p) => eventAt(payload, p - 1).kind !== "RESUMED"));
     }
   }
+});
+
+test("a place's chain leads inwards to it", () => {
+  payload.places.forEach((_, place) => {
+    const chain = chainOf(payload, place);
+    assert.equal(chain.at(-1), place);
+    assert.deepEqual(chain.map((link) => payload.places[link][3]), [-1, ...chain.slice(0, -1)]);
+  });
+  assert.deepEqual(chainOf(payload, -1), []);
 });
 
 test("the overview has a row for each task, and its last column is the end", () => {

@@ -1,10 +1,12 @@
 // The source pane: the learner's code, the current line, and where every other task stands.
 
 import { calm, make } from "./dom.js";
-import { isOver } from "./state.js";
+import { placeText } from "./sentence.js";
+import { chainOf, isOver } from "./state.js";
 
 const MANY = 400; // lines; of a longer file only what the run touched is shown
 const AROUND = 12;
+const LINKS = 5; // calls of a chain that are named; a longer one is left out in the middle
 
 const WORDS = new Set(("and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield None True False match case").split(" "));
 const PIECES = /("""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)|(#[^\n]*)|([A-Za-z_]\w*)|(\d[\d_.]*)/g;
@@ -33,8 +35,9 @@ function coloured(text) {
 /** @param {import("./state.js").Payload} payload */
 export function makeSource(payload) {
   const title = make("div", "dl-source-title");
+  const chain = make("nav", "dl-chain", { "aria-label": "Await chain" });
   const code = make("div", "dl-code", { tabindex: "0", role: "region", "aria-label": "Source code" });
-  const element = make("section", "dl-source", {}, title, code);
+  const element = make("section", "dl-source", {}, title, chain, code);
   let file = -1;
   /** @type {Map<number, {row: any, tags: any}>} */
   let rows = new Map();
@@ -69,14 +72,36 @@ export function makeSource(payload) {
   /** @param {import("./state.js").State} state */
   function show(state) {
     shown = state;
-    if (state.place < 0) return;
-    const [wanted, line] = payload.places[state.place];
-    if (wanted !== file) open(wanted);
-    current?.row.classList.remove("dl-now");
-    current = rows.get(line);
-    current?.row.classList.add("dl-now");
+    if (state.place >= 0) look(state.place, state);
+  }
+
+  /** Look at the line of one call of the chain. @param {number} place @param {import("./state.js").State} state */
+  function look(place, state) {
+    if (payload.places[place][0] !== file) open(payload.places[place][0]);
+    showChain(place, state);
+    current?.row.classList.remove("dl-now", "dl-outer");
+    current = rows.get(payload.places[place][1]);
+    current?.row.classList.add(place === state.place ? "dl-now" : "dl-outer");
     showTags(state);
     centre();
+  }
+
+  /** The calls that led here, each a button that leads to its line. @param {number} seen @param {import("./state.js").State} state */
+  function showChain(seen, state) {
+    const calls = chainOf(payload, state.place);
+    const left = calls.length > LINKS ? calls.splice(2, calls.length - LINKS) : [];
+    const links = calls.map((place) => {
+      const [, line, name] = payload.places[place];
+      const link = make("button", "dl-link", { type: "button", title: placeText(payload, place) }, name, make("span", "dl-link-line", {}, `:${line}`));
+      if (place === seen) link.setAttribute("aria-current", "true");
+      link.addEventListener("click", () => {
+        look(place, state);
+        chain.querySelector("[aria-current]").focus();
+      });
+      return link;
+    });
+    if (left.length) links.splice(2, 0, make("span", "dl-link-more", {}, `${left.length} more`));
+    chain.replaceChildren(...links);
   }
 
   /** @param {import("./state.js").State} state */

@@ -16,7 +16,7 @@
  * @property {Columns} events
  * @property {[string, number, number][]} tasks name, parent, place
  * @property {[string, string, string, boolean][]} resources name, kind, name with kind, owned
- * @property {[number, number, string][]} places file, line, function
+ * @property {[number, number, string, number][]} places file, line, function, outer place or -1
  * @property {[string, string][]} files label, text
  * @property {[string, string, number[], string][]} waits how, mode, targets, in words
  * @property {[string, number, number][]} timers purpose, due, task
@@ -283,6 +283,13 @@ export function nextSwitch(payload, position, way) {
   let at = position + way;
   while (at > 0 && at < length(payload) && eventAt(payload, at - 1).kind !== "RESUMED") at += way;
   return at;
+}
+
+/** The places that lead to a place, from the task's own function inwards. @param {Payload} payload @param {number} place @returns {number[]} */
+export function chainOf(payload, place) {
+  const chain = [];
+  for (let at = place; at >= 0; at = payload.places[at][3]) chain.unshift(at);
+  return chain;
 }
 
 /** @param {Lane} lane */
