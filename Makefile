@@ -7,13 +7,19 @@ FIRST := notebooks/00-start-here.ipynb
 LAB_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: lab test peers bench notebooks format clean
+.PHONY: lab test nightly peers bench notebooks format clean
 
 lab: .venv/lab
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(FIRST) $(LAB_ARGS)
 
 test: .venv/test
 	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=20 -n auto --dist loadfile $(TEST_ARGS)
+
+# The verdict against brute force, on so many random programs, others each time.
+EXAMPLES ?= 20000
+nightly: .venv/test
+	DEADLOCK_LAB_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/engine/test_verdict.py \
+	  tests/engine/test_against_asyncio.py tests/engine/test_against_the_clock.py
 
 # Who finds which deadlocks: we, and others, on the same programs.
 peers: .venv/test
