@@ -105,8 +105,11 @@ class WaitGraph:
 
     def guessed(self, loop: tuple[int, ...]) -> bool:
         """Whether a cycle of ``loops`` rests on a guess."""
-        sure = {(a, b) for a, b, certain in self.node_edges() if certain}
-        return any(pair not in sure for pair in itertools.pairwise(loop))
+        return not self._sure.issuperset(itertools.pairwise(loop))
+
+    @cached_property
+    def _sure(self) -> frozenset[tuple[int, int]]:
+        return frozenset((a, b) for a, b, certain in self.node_edges() if certain)
 
     def node_edges(self) -> Iterator[tuple[int, int, bool]]:
         """Yield the edges as nodes, each with whether it is sure."""

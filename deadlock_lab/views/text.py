@@ -16,6 +16,7 @@ __all__ = ["explain", "kind_lines", "summary"]
 
 _INDENT = "  "
 _MANY = 5  # diagnoses that are told
+_CROWD = 20  # cycles that are told, and tasks of each table
 
 
 def summary(recording: Recording) -> str:
@@ -106,11 +107,13 @@ def _standstill(recording: Recording) -> Iterator[str]:
     members = {task for loop in graph.loops for task in loop}
     if graph.stuck_ids and recording.outcome is not Outcome.DEADLOCK:
         yield f"\nYet {_and(graph.stuck)} can never go on, whatever the others do."
-    for loop in graph.loops:
+    for loop in graph.loops[:_CROWD]:
         names = _arrows(graph.infos[t].name for t in loop if t >= 0)
         guess = " (probably: one link is a guess)" if graph.guessed(loop) else ""
         yield f"\nThe cycle: {names}{guess}\n"
         yield from _table(recording, sorted({t for t in loop if t >= 0}))
+    if len(graph.loops) > _CROWD:
+        yield f"\n… and {len(graph.loops) - _CROWD:,} more cycles"
     if behind := [task for task in graph.stuck_ids if task not in members]:
         yield (
             "\nWaiting behind it:\n" if graph.loops else "\nNo cycle, but nobody is left to help:\n"
@@ -177,10 +180,12 @@ def _risks(recording: Recording) -> Iterator[str]:
         yield "\nWith another timing they deadlock: take them in one order everywhere."
 
 
-def _table(recording: Recording, tasks: Iterable[int]) -> Iterator[str]:
-    for task in tasks:
+def _table(recording: Recording, tasks: Sequence[int]) -> Iterator[str]:
+    for task in tasks[:_CROWD]:
         yield _INDENT + _stuck_task(recording, task)
         yield _INDENT * 3 + _line(recording, task)
+    if len(tasks) > _CROWD:
+        yield f"{_INDENT}… and {len(tasks) - _CROWD:,} more"
 
 
 def _stuck_task(recording: Recording, task: int) -> str:

@@ -23,6 +23,7 @@ from .programs import (
     a_worker_that_is_parked_when_main_finishes,
     all_is_given_up,
     one_of_two_gives_up,
+    take_both,
 )
 
 
@@ -36,6 +37,20 @@ def test_a_deadlock_is_called_by_its_kind(case: Case) -> None:
     guess = "" if found.sure else " (probably)"
     told = f"The kind: {found.kind}{guess}\n  Why: {found.why}\n  To break it: {found.cure}"
     assert told in run.explain()
+
+
+def test_a_crowd_is_told_in_a_few_lines() -> None:
+    async def program():
+        locks = [asyncio.Lock() for _ in range(50)]
+        enter = [take_both(*pair) for lock in locks for pair in 2 * [(lock, lock)]]
+        await asyncio.gather(*enter, *(take_both(locks[0], lock) for lock in locks))
+
+    run = lab.run(program)
+    assert (run.outcome, len(run.stuck), len(run.waits.cycles())) == ("deadlock", 151, 50)
+    told = run.explain()
+    assert "… and 30 more cycles" in told
+    assert "… and 81 more" in told
+    assert told.count("\n") < 200
 
 
 # -- what only looks like a deadlock -------------------------------------------------------
