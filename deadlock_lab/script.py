@@ -11,8 +11,8 @@ from typing import Any
 
 from ._face import Run, run
 from .engine.errors import DeadlockError, RunawayError
+from .engine.patching import Patches
 from .engine.recording import Outcome
-from .live.every_loop import replaced
 
 __all__ = ["STATUS", "as_main", "run_script"]
 
@@ -44,7 +44,7 @@ def run_script(
 
     with (
         as_main(path, arguments),
-        replaced(asyncio.Runner, "run", run_here),
+        Patches((asyncio.Runner, "run", lambda _: run_here)),
         suppress(DeadlockError, RunawayError),
     ):
         runpy.run_path(str(path), run_name="__main__")

@@ -16,7 +16,7 @@ from .graph import OWNED, WaitGraph
 from .loop import seconds
 from .trace import Kind, Trace
 
-__all__ = ["Clues", "DeadlockKind", "Diagnosis", "diagnose", "listed"]
+__all__ = ["Clues", "DeadlockKind", "Diagnosis", "Doubt", "diagnose", "listed"]
 
 
 class DeadlockKind(StrEnum):
@@ -61,6 +61,22 @@ class Diagnosis(NamedTuple):
     cure: str
     sure: bool = True
     formed: int = -1
+
+
+class Doubt(NamedTuple):
+    """Who looks stuck, but may go on by what cannot be foreseen.
+
+    Attributes:
+        waits: the graph, with these as its ``stuck_ids``.
+        helpers: tasks that go on and may cancel some of these, or release what they wait for.
+        lent: locks and semaphores that others than their holders may give back.
+        diagnoses: what kind of deadlock it probably is.
+    """
+
+    waits: WaitGraph
+    helpers: tuple[int, ...]
+    lent: tuple[int, ...]
+    diagnoses: tuple[Diagnosis, ...] = ()
 
 
 class Missed(NamedTuple):

@@ -18,52 +18,18 @@ from typing import Any
 
 from .errors import NotModelledError
 from .loop import LabLoop
+from .patching import Patches
 from .recorder import RecordingLoop
 from .tasks import wakes
 
 __all__ = ["patched"]
 
-_lock = threading.Lock()
-_users = 0
-_ABSENT = object()
-
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Have the patches on while the body runs; the last of several users takes them off."""
-    global _users
-    with _lock:
-        _users += 1
-        if _users == 1:
-            _put_on()
-    try:
+    """Have everything changed that a run needs while the body runs it."""
+    with _OF_RUNS:
         yield
-    finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                _take_off()
-
-
-def _put_on() -> None:
-    for owner, name, make in _PATCHES:
-        original = owner.__dict__.get(name, _ABSENT)
-        _originals.append(original)
-        setattr(
-            owner, name, make(original if original is not _ABSENT else getattr(owner, name, None))
-        )
-
-
-def _take_off() -> None:
-    for owner, name, _ in reversed(_PATCHES):
-        original = _originals.pop()
-        if original is _ABSENT:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, original)
-
-
-_originals: list[Any] = []
 
 
 def _refuse(what: str, instead: str) -> Callable[[Any], Any]:
@@ -168,7 +134,7 @@ def _in_order(_: Any) -> Callable[..., Any]:
     return unique
 
 
-_PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
+_OF_RUNS = Patches(
     (asyncio.Lock, "_locked", lambda _: _Watched("_locked", _lock_changed)),
     (asyncio.Semaphore, "_value", lambda _: _Watched("_value", _permits_changed)),
     (asyncio.Condition, "notify", _notify),
@@ -189,4 +155,4 @@ _PATCHES: list[tuple[Any, str, Callable[[Any], Any]]] = [
         "connect",
         _refuse("connects a socket", "put `await asyncio.sleep(seconds)` in place of the call"),
     ),
-]
+)

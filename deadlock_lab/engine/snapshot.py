@@ -13,7 +13,7 @@ from .tasks import is_task, task_of, wakes
 from .trace import Wait
 from .waits import await_chain, blocked_on, learner_frames, read_wait
 
-__all__ = ["can_be_cancelled", "likely_setters", "wait_graph"]
+__all__ = ["can_be_cancelled", "cancelled_with", "freed_by", "likely_setters", "wait_graph"]
 
 Task = asyncio.Task[Any]
 
@@ -42,13 +42,13 @@ def wait_graph(loop: RecordingLoop, *, main_over: bool) -> WaitGraph:
     moved = [books.ordinal(owner) for timer in timers if (owner := _moved_by(timer))]
     things = tuple(books.resources)
     holders = {r: tuple(owners) for r, owners in books.holders.items() if owners}
-    roots = [*ready, *_cancelled_with(moved, waiters)]
+    roots = [*ready, *cancelled_with(moved, waiters)]
     outside = bool(loop._ready or timers or main_over)
     stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     objects = {~r: (thing, things[r].kind) for r, thing in books.things().items()}
     objects |= {ordinal: (task, "Task") for ordinal, task in tasks.items()}
     while helped := _helped({t: waiters[t].wait for t in stuck}, frames, objects) - set(roots):
-        roots += {*helped, *_cancelled_with(helped, waiters)}
+        roots += {*helped, *cancelled_with(helped, waiters)}
         stuck = find_stuck(waiters, things, holders, roots, outside=outside)
     return WaitGraph(
         infos=tuple(books.tasks),
@@ -60,7 +60,7 @@ def wait_graph(loop: RecordingLoop, *, main_over: bool) -> WaitGraph:
     )
 
 
-def _cancelled_with(nodes: Iterable[int], waiters: Mapping[int, Waiter]) -> Iterator[int]:
+def cancelled_with(nodes: Iterable[int], waiters: Mapping[int, Waiter]) -> Iterator[int]:
     """Yield what is moved, and the tasks that a cancellation is handed down to."""
     todo, seen = list(nodes), set[int]()
     while todo:
@@ -81,17 +81,27 @@ def _helped(
     Any task may cancel another, or release a lock that it did not take: where the code of
     one that goes on says so and reaches the thing, nobody can be said to wait for ever.
     """
-    able = [
-        frame
-        for task, own in frames.items()
-        if task not in stuck
-        for frame in own
-        if not _REMEDIES.isdisjoint(frame.f_code.co_names)
-    ]
-    if not able:
-        return set()
     nodes = {*stuck, *(n for wait in stuck.values() for n in wait.targets if n < 0)}
-    return {n for n in nodes if any(may_set(frame, *objects[n]) for frame in able)}
+    wanted = {n: objects[n] for n in nodes}
+    live = (own for task, own in frames.items() if task not in stuck)
+    return {n for own in live for n in freed_by(own, wanted)}
+
+
+def freed_by(frames: Iterable[FrameType], wanted: Mapping[int, tuple[object, str]]) -> set[int]:
+    """Find which tasks and locks the code of a task may cancel or release.
+
+    Args:
+        frames: where the task stands.
+        wanted: the tasks, locks and so on, with their kinds, by their nodes. Of a task in a
+            ring that ``cancel()`` cannot open, that is not a help.
+    """
+    able = [frame for frame in frames if not _REMEDIES.isdisjoint(frame.f_code.co_names)]
+    return {
+        node
+        for node, (thing, kind) in wanted.items()
+        if any(may_set(frame, thing, kind) for frame in able)
+        and not (is_task(thing) and not can_be_cancelled(thing))  # type: ignore[arg-type]
+    }
 
 
 def _stepped_by(handle: Any) -> Task | None:

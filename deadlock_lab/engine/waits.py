@@ -157,8 +157,10 @@ def _wait(local: dict[str, Any], future: Future) -> Reading:
 
 
 def _wait_for(local: dict[str, Any], future: Future) -> Reading:
-    inner = local.get("fut")
-    return Reading("wait_for", "all", _each((inner if asyncio.isfuture(inner) else future,)))
+    inner: Any = local.get("fut")
+    inner = inner if asyncio.isfuture(inner) else future
+    how = "shield" if _shielded(inner) else "wait_for"  # it matters more: no cancel goes through
+    return Reading(how, "all", _each((inner,)))
 
 
 def _as_completed(local: dict[str, Any], future: Future) -> Reading:
@@ -197,6 +199,8 @@ _OPERATIONS: dict[str, Callable[[dict[str, Any], Future], Reading]] = {
     "TaskGroup.__aexit__": _task_group,
     "TaskGroup._aexit": _task_group,
     "_ContextManagerMixin.__aenter__": _in_async_with,
+    "_notes_lock.<locals>.noting_acquire": _resource("Lock.acquire"),
+    "_notes_permit.<locals>.noting_acquire": _resource("Semaphore.acquire"),
     "Lock.acquire": _resource("Lock.acquire"),
     "Semaphore.acquire": _resource("Semaphore.acquire"),
     "Event.wait": _resource("Event.wait"),

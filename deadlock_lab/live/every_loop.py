@@ -3,18 +3,20 @@
 import asyncio
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from ..engine.errors import DeadlockError
 from ..engine.graph import WaitGraph
 from ..engine.loop import LabLoop
+from ..engine.patching import Patches
 from ..engine.teardown import free
 from ..engine.waits import blocked_on
 from .standing import Standing
 from .watch import Watch
 
-__all__ = ["attended", "end", "on_every_loop", "replaced"]
+__all__ = ["attended", "end", "on_every_loop"]
 
 Attend = Callable[[Any], AbstractContextManager[object]]
 
@@ -74,9 +76,8 @@ def on_every_loop(attend: Attend) -> Iterator[None]:
         finally:
             running.discard(id(loop))
 
-    with ExitStack() as patches:
-        for owner, name, loop_of in _ways_to_run():
-            patches.enter_context(replaced(owner, name, _within(once, owner, name, loop_of)))
+    ways = ((owner, name, partial(_within, once, of)) for owner, name, of in _ways_to_run())
+    with Patches(*ways):
         yield
 
 
@@ -90,26 +91,10 @@ def _ways_to_run() -> Iterator[tuple[type, str, Callable[[Any], Any]]]:
 
 
 def _within(
-    once: Attend, owner: type, name: str, loop_of: Callable[[Any], Any]
+    once: Attend, loop_of: Callable[[Any], Any], original: Callable[..., Any]
 ) -> Callable[..., Any]:
-    original = getattr(owner, name)
-
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
         with once(loop_of(self)):
             return original(self, *args, **kwargs)
 
     return run
-
-
-@contextmanager
-def replaced(owner: type, name: str, value: Callable[..., Any]) -> Iterator[None]:
-    """Have a method of a class replaced while the body runs."""
-    original = owner.__dict__.get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if original is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, original)

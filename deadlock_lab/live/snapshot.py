@@ -9,19 +9,20 @@ one another, and locks whose holders all wait.
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from types import CoroutineType, FrameType
 from typing import Any, NamedTuple
 
 from ..engine.books import Books
 from ..engine.clues import flights_joined
 from ..engine.graph import OWNED, Waiter, WaitGraph, find_stuck
-from ..engine.kinds import Clues, Diagnosis, diagnose
-from ..engine.naming import may_set
-from ..engine.snapshot import can_be_cancelled, likely_setters
-from ..engine.trace import NOBODY, Trace, Wait
+from ..engine.holding import taken
+from ..engine.kinds import Clues, Diagnosis, Doubt, diagnose
+from ..engine.snapshot import can_be_cancelled, cancelled_with, freed_by, likely_setters
+from ..engine.trace import NOBODY, Kind, Trace, Wait
 from ..engine.waits import Reading, blocked_on, learner_frames, links, read_wait
-from .holders import all_known, held
+from .holders import all_known, held, will_release
 from .timers import handles, reached
 
 __all__ = ["Snapshot", "is_main", "look", "suspects", "tangled"]
@@ -33,13 +34,15 @@ Owners = dict[int, tuple[int, ...]]
 class Snapshot(NamedTuple):
     """A loop at one moment: the graph, the tables it points into, and its live tasks.
 
-    ``diagnoses`` are the kinds of its deadlocks, as far as they can be told without a record.
+    ``diagnoses`` are the kinds of its deadlocks, as far as they can be told without a record;
+    ``doubt`` is what may be one more.
     """
 
     waits: WaitGraph
     trace: Trace
     tasks: Mapping[int, Task]
     diagnoses: tuple[Diagnosis, ...]
+    doubt: Doubt | None
 
 
 class _Books(Books):
@@ -131,15 +134,22 @@ _OPEN: frozenset[Any] = frozenset(
 
 def tangled(loop: Any, tasks: Iterable[Task]) -> bool:
     """Whether some tasks wait for one another in a ring, as far as they alone can tell."""
-    return bool(_Look(loop, tasks, named=False).judge(ways_out=False).stuck_ids)
+    return bool(_Look(loop, tasks, named=False).entangled())
 
 
 def look(loop: Any) -> Snapshot:
     """Read who waits for whom on a loop; to be called on its thread, or while it rests."""
     seen = _Look(loop, asyncio.all_tasks(loop), named=True)
-    waits, trace = seen.judge(ways_out=True), seen.books.close()
-    clues = Clues(shared=flights_joined(waits, seen.tasks))
-    return Snapshot(waits, trace, seen.tasks, diagnose(trace, waits, clues))
+    waits, doubt = seen.judge()
+    trace = seen.books.close()
+
+    def kinds(graph: WaitGraph) -> tuple[Diagnosis, ...]:
+        return diagnose(trace, graph, Clues(shared=flights_joined(graph, seen.tasks)))
+
+    if doubt:
+        likely = tuple(found._replace(sure=False) for found in kinds(doubt.waits))
+        doubt = doubt._replace(diagnoses=likely)
+    return Snapshot(waits, trace, seen.tasks, kinds(waits), doubt)
 
 
 def _read(future: Any, chain: list[FrameType]) -> Reading:
@@ -168,58 +178,85 @@ class _Look:
             for t, task in self.tasks.items()
             if (future := blocked_on(task)) is not None and not future.done()
         }
+        self.sure: set[int] = set()  # the things that only their holders give back
+        self.ended: set[int] = set()  # the holders that have ended
         self.holders, self.likely = self._holders()
 
-    def judge(self, *, ways_out: bool) -> WaitGraph:
-        """Say who is stuck.
-
-        Args:
-            ways_out: whether to look for what may free a task from outside, and, for the
-                explanation, guess who is going to.
-        """
-        books = self.books
-        roots = {~r for r in self._owned() if r not in self.holders}  # held unseen
-        roots |= set(range(len(books.tasks))) - set(self.waiters)
-        if ways_out:
-            roots |= self._ways_out()
-        things = tuple(books.resources)
-        return WaitGraph(
-            infos=tuple(books.tasks),
-            things=things,
-            waiters=self.waiters,
-            holders=self.holders,
-            setters=self._setters() if ways_out else {},
-            stuck_ids=find_stuck(self.waiters, things, self.holders, roots, outside=True),
-        )
-
-    def _setters(self) -> Owners:
-        return likely_setters(self.books, self.waiters, self.frames) | self.likely
-
     def _holders(self) -> tuple[Owners, Owners]:
-        """Find who holds the locks and permits that someone waits for: surely, and likely."""
-        owners: dict[int, Counter[int]] = {}
-        for task, linked in self.links.items():
-            for lock in held(linked):
-                owners.setdefault(id(lock), Counter())[task] += 1
-        sure: Owners = {}
-        likely: Owners = {}
+        """Find who holds the locks and permits that someone waits for: all, or some of them."""
+        exits = {t: Counter(map(id, held(linked))) for t, linked in self.links.items()}
+        every: Owners = {}
+        some: Owners = {}
         for index, lock in self._owned().items():
-            if mine := owners.get(id(lock)):
-                known = all_known(lock, mine)
-                (sure if known else likely)[index] = tuple(sorted(mine.elements()))
-        return sure, likely
+            seen = taken(lock)
+            pending = Counter({t: mine[id(lock)] for t, mine in exits.items() if mine[id(lock)]})
+            owners = Counter(map(self._number, seen.tasks)) if seen else pending
+            if owners:
+                known = all_known(lock, owners.total(), seen and seen.permits)
+                (every if known else some)[index] = tuple(sorted(owners.elements()))
+            if index in every and self._given_back(lock, owners, pending):
+                self.sure.add(index)
+        return every, some
+
+    def _number(self, task: Task | None) -> int:
+        """Give the number of a holder, who may have ended."""
+        if task is None:
+            return NOBODY
+        number = self.books.ordinal(task)
+        if task.done() and number not in self.ended:
+            self.ended.add(number)
+            self.books.add(Kind.DONE, number)
+        return number
+
+    def _given_back(self, lock: Any, owners: Counter[int], pending: Counter[int]) -> bool:
+        """Whether it is for the holders, and nobody else, to give something back."""
+        if type(lock) is asyncio.Semaphore:
+            return False  # anybody may add a permit to it
+        return all(
+            pending[t] >= number or any(will_release(f, lock) for f in self.frames.get(t, ()))
+            for t, number in owners.items()
+        )
 
     def _owned(self) -> dict[int, Any]:
         kinds = self.books.resources
         return {r: thing for r, thing in self.books.things().items() if kinds[r].kind in OWNED}
 
-    def _ways_out(self) -> set[int]:
-        """Find what timers and callbacks reach, and what those who go on may free."""
-        moved = self._moved_by_callbacks()
-        live = [t for t in self.tasks if t not in self.waiters or t in moved]
-        # Who asks, knows itself what it will do next.
-        asker = asyncio.current_task(self.loop)
-        return moved | self._freed_by(t for t in live if self.tasks[t] is not asker)
+    def entangled(self, moved: Iterable[int] = ()) -> tuple[int, ...]:
+        """Find the tasks that can go on only by what cannot be foreseen.
+
+        Args:
+            moved: what timers and callbacks will move.
+        """
+        return self._stuck({*moved, *(~r for r in self._owned() if r not in self.holders)})
+
+    def _stuck(self, roots: Iterable[int], *, outside: bool = True) -> tuple[int, ...]:
+        others = set(range(len(self.books.tasks))) - set(self.waiters) - self.ended
+        things = tuple(self.books.resources)
+        return find_stuck(self.waiters, things, self.holders, {*others, *roots}, outside=outside)
+
+    def judge(self) -> tuple[WaitGraph, Doubt | None]:
+        """Say who is sure to be stuck; and who else is, if nobody does what cannot be foreseen."""
+        moved = set(cancelled_with(self._moved_by_callbacks(), self.waiters))
+        roots = {*moved, *(~r for r in self._owned() if r not in self.sure)}
+        entangled = self.entangled(moved)
+        helpers = self._helpers(roots, entangled)
+        while helped := {n for nodes in helpers.values() for n in nodes} - roots:
+            roots |= {*helped, *cancelled_with(helped, self.waiters)}
+            helpers = self._helpers(roots, entangled)
+        waits = WaitGraph(
+            infos=tuple(self.books.tasks),
+            things=tuple(self.books.resources),
+            waiters=self.waiters,
+            holders=self.holders,
+            setters=likely_setters(self.books, self.waiters, self.frames) | self.likely,
+            stuck_ids=self._stuck(roots),
+        )
+        doubtful = tuple(t for t in entangled if t not in waits.stuck_ids)
+        if not doubtful:
+            return waits, None
+        wanted = {~n for t in doubtful for n in self.waiters[t].wait.targets if n < 0}
+        lent = sorted(wanted & set(self._owned()) - self.sure)
+        return waits, Doubt(replace(waits, stuck_ids=doubtful), tuple(helpers), tuple(lent))
 
     def _moved_by_callbacks(self) -> set[int]:
         things = {id(thing): ~r for r, thing in self.books.things().items()}
@@ -233,14 +270,18 @@ class _Look:
                 moved.add(node)
         return moved
 
-    def _freed_by(self, live: Iterable[int]) -> set[int]:
-        """Find what a task that surely goes on may cancel, or release without having taken it."""
-        able = [f for t in live for f in self.frames[t] if not _FREES.isdisjoint(f.f_code.co_names)]
-        if not able:
-            return set()
-        nodes: dict[int, tuple[Any, str]] = {t: (self.tasks[t], "Task") for t in self.waiters}
-        nodes |= {~r: (lock, "Lock") for r, lock in self._owned().items()}
-        return {n for n, node in nodes.items() if any(may_set(frame, *node) for frame in able)}
+    def _helpers(self, roots: Collection[int], stuck: Iterable[int]) -> dict[int, set[int]]:
+        """Find who goes on by itself and may cancel stuck tasks, or release what these wait for.
 
-
-_FREES = frozenset({"cancel", "release"})
+        Who waits for what comes from outside, such as the end of the program, is no help.
+        """
+        # Who asks, knows itself what it will do next.
+        asker = asyncio.current_task(self.loop)
+        wanted: dict[int, tuple[Any, str]] = {t: (self.tasks[t], "Task") for t in stuck}
+        wanted |= {~r: (lock, "Lock") for r, lock in self._owned().items()}
+        freed = {
+            t: freed_by(self.frames[t], wanted)
+            for t in sorted(set(self.tasks).difference(self._stuck(roots, outside=False)))
+            if self.tasks[t] is not asker
+        }
+        return {t: nodes for t, nodes in freed.items() if nodes}

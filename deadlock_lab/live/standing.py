@@ -9,7 +9,7 @@ from types import FrameType
 from typing import Any
 
 from ..engine.graph import WaitGraph
-from ..engine.kinds import Diagnosis
+from ..engine.kinds import Diagnosis, Doubt
 from ..engine.places import learner_frame, place_of
 from ..engine.waits import blocked_on
 from ..views.standing import explain_standing
@@ -42,6 +42,11 @@ class Standing:
         """What kind of deadlock it is: ``.kind``, ``.members``, ``.why``, ``.cure``, ``.sure``."""
         return self._snapshot.diagnoses if self._snapshot else ()
 
+    @property
+    def doubt(self) -> Doubt | None:
+        """Who is probably stuck: ``.waits``, ``.diagnoses``, and who or what may yet help."""
+        return self._snapshot.doubt if self._snapshot else None
+
     def cycles(self) -> list[tuple[str, ...]]:
         """Find the cycles of stuck tasks, each with its first name repeated at the end."""
         return self.waits.cycles()
@@ -58,8 +63,8 @@ class Standing:
         """
         if self._snapshot is None:
             return self.blocked
-        waits, trace, _, diagnoses = self._snapshot
-        return explain_standing(waits, trace, diagnoses, others=others)
+        waits, trace, _, diagnoses, doubt = self._snapshot
+        return explain_standing(waits, trace, diagnoses, doubt, others=others)
 
     def live_tasks(self, numbers: Iterable[int] | None = None) -> list[asyncio.Task[Any]]:
         """List the live tasks of the given numbers of ``waits``; by default the stuck ones."""

@@ -7,18 +7,23 @@ followed by a pause that is at least fifty times as long, so that on a loop with
 hundred thousand tasks, too, watching takes two percent of the time at most.
 
 So a deadlock is told of when two looks in a row have seen the same tasks wait for the
-same things: what moves on by a callback that nobody foresaw has moved by then.
+same things: what moves on by a callback that nobody foresaw has moved by then. What is
+only probably a deadlock must have lasted for much longer, and is told of as that.
+
+Who takes a lock is noted from the beginning of the first watch to the end of the last.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from ..engine.errors import DeadlockError
 from ..engine.graph import WaitGraph
+from ..engine.holding import HOLDING
 from ..engine.teardown import free
 from .snapshot import look, suspects, tangled
 from .standing import Standing
@@ -37,13 +42,21 @@ class Watch:
     Attributes:
         loop: the loop that is watched.
         found: the deadlocks that were told of, in the order in which they formed.
+        suspected: what was told of as probably a deadlock.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, interval: float, on_deadlock: Action
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interval: float,
+        on_deadlock: Action,
+        patience: float = math.inf,
     ) -> None:
         self.loop = loop
         self.found: list[Standing] = []
+        self.suspected: list[Standing] = []
+        self._patience = patience
+        self._doubted: tuple[frozenset[asyncio.Task[Any]], float] = frozenset(), 0.0
         self._interval = interval
         self._on_deadlock = on_deadlock
         self._owner = _current_task(loop)
@@ -57,6 +70,8 @@ class Watch:
                 'on_deadlock="raise" needs a task to raise in: use `async with watch(...)` '
                 "inside a coroutine"
             )
+        HOLDING.join()
+        self._forget = finalize(self, HOLDING.leave)
 
     def _counted(self, waits: WaitGraph) -> Iterable[int]:
         """Say which tasks make a deadlock a new one: not those that come to wait behind it."""
@@ -65,6 +80,7 @@ class Watch:
     def close(self) -> None:
         """End the watch. May be called from any thread, and again."""
         self._closed = True
+        self._forget()
         here = asyncio._get_running_loop() is self.loop
         if self._timer is not None and (here or not self.loop.is_running()):
             self._timer.cancel()
@@ -96,13 +112,26 @@ class Watch:
     def _judge(self, still: set[asyncio.Task[Any]]) -> None:
         """Look closely at the tasks that have not moved since the last look."""
         if not tangled(self.loop, still):
-            self._cleared = still
+            self._cleared, self._doubted = still, (frozenset(), 0.0)
             return
         standing = Standing(look(self.loop))
         counted = standing.live_tasks(self._counted(standing.waits))
         if still.issuperset(counted) and not self._told.issuperset(counted):
             self._told.update(counted)
             self._tell(standing)
+        self._suspect(standing, still)
+
+    def _suspect(self, standing: Standing, still: set[asyncio.Task[Any]]) -> None:
+        """Warn of those who are probably stuck, once, when they have not moved for long."""
+        likely = standing.doubt.waits.stuck_ids if standing.doubt else ()
+        members = frozenset(standing.live_tasks(likely)) & still
+        before, since = self._doubted
+        if members != before:
+            self._doubted = members, self.loop.time()
+        elif not self._told.issuperset(members) and self.loop.time() - since >= self._patience:
+            self._told.update(members)
+            self.suspected.append(standing)
+            _log.warning("%s", standing.explain(others=False))
 
     def _tell(self, standing: Standing) -> None:
         self.found.append(standing)
@@ -136,6 +165,7 @@ def watch(
     *,
     interval: float = 0.5,
     on_deadlock: Action = "log",
+    patience: float = 30.0,
 ) -> Watch:
     """Watch a running loop, and tell of a deadlock as it forms.
 
@@ -151,13 +181,18 @@ def watch(
             also raises ``DeadlockError`` in the task that called ``watch``. ``"break"``
             also frees one member of each cycle with ``DeadlockError``, as a database
             does. A function is called with the ``Standing`` instead.
+        patience: after how many real seconds without a move it is logged as a warning, and
+            nothing else is done, that tasks are *probably* in a deadlock: nobody but them
+            holds what they wait for, but it may be that somebody else cancels one of them
+            or releases a lock. ``math.inf`` for never.
 
     Returns:
         The watch; its ``found`` lists what it told of.
 
     Raises:
         RuntimeError: no loop was given, and none runs here.
-        ValueError: the interval is not above 0, or ``on_deadlock`` is none of these.
+        ValueError: the interval or the patience is not above 0, or ``on_deadlock`` is none of
+            these.
 
     >>> import asyncio
     >>> async def main():
@@ -178,13 +213,14 @@ def watch(
             "no event loop runs in this thread: call watch() inside a coroutine or a "
             "callback, or hand in the loop, as in watch(loop)"
         )
-    if not interval > 0:
-        raise ValueError(f"interval must be above 0 seconds, but is {interval!r}")
+    for name, value in (("interval", interval), ("patience", patience)):
+        if not value > 0:
+            raise ValueError(f"{name} must be above 0 seconds, but is {value!r}")
     if not callable(on_deadlock) and on_deadlock not in ("log", "raise", "break"):
         raise ValueError(
             f'on_deadlock must be "log", "raise", "break" or a function, but is {on_deadlock!r}'
         )
-    watching = Watch(loop, interval, on_deadlock)
+    watching = Watch(loop, interval, on_deadlock, patience)
     if loop is here:
         watching.start()
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..engine.graph import OWNED, WaitGraph
-from ..engine.kinds import Diagnosis
+from ..engine.kinds import Diagnosis, Doubt
 from ..engine.trace import Trace
 from .narration import describe
 from .text import kind_lines
@@ -15,7 +15,12 @@ _MANY = 20  # how many tasks that are in no deadlock are listed
 
 
 def explain_standing(
-    waits: WaitGraph, trace: Trace, diagnoses: Sequence[Diagnosis] = (), *, others: bool = True
+    waits: WaitGraph,
+    trace: Trace,
+    diagnoses: Sequence[Diagnosis] = (),
+    doubt: Doubt | None = None,
+    *,
+    others: bool = True,
 ) -> str:
     """Say who waits for whom on a real loop.
 
@@ -23,30 +28,37 @@ def explain_standing(
         waits: the graph, as read from the loop.
         trace: the tables that it points into.
         diagnoses: what kind of deadlock each cycle is.
+        doubt: who is probably stuck, too.
         others: whether to list the tasks, too, that something may still move.
 
     Returns:
         A text of a few lines: how many wait for ever; each cycle with its members, where
-        they stand and what they hold; who waits behind it; the kinds; and the others.
+        they stand and what they hold; who waits behind it; the kinds; what is probably one
+        more, and why that is not sure; and the others.
     """
-    return "\n".join(_Teller(waits, trace, diagnoses).lines(others=others))
+    return "\n".join(_Teller(waits, trace).lines(diagnoses, doubt, others=others))
 
 
 class _Teller:
-    def __init__(self, waits: WaitGraph, trace: Trace, diagnoses: Sequence[Diagnosis]) -> None:
+    def __init__(self, waits: WaitGraph, trace: Trace) -> None:
         self.waits = waits
         self.trace = trace
-        self.diagnoses = diagnoses
         self.stuck = set(waits.stuck_ids)
 
-    def lines(self, *, others: bool) -> Iterator[str]:
+    def lines(
+        self, diagnoses: Sequence[Diagnosis], doubt: Doubt | None, *, others: bool
+    ) -> Iterator[str]:
         if self.stuck:
             yield f"Deadlock: {_tasks(len(self.stuck))} for ever."
-            yield from self._cycles()
+            yield from self._cycles(self.waits)
+            yield from kind_lines(diagnoses)
         elif self.waits.waiters:
             yield f"No deadlock that is sure. {_tasks(len(self.waits.waiters)).capitalize()}."
         else:
             yield "No deadlock: no task waits."
+        if doubt:
+            self.stuck |= set(doubt.waits.stuck_ids)
+            yield from self._doubtful(doubt)
         rest = [task for task in self.waits.waiters if task not in self.stuck]
         if others and rest:
             yield "\nWaiting for what may still come:\n"
@@ -54,15 +66,31 @@ class _Teller:
             if len(rest) > _MANY:
                 yield f"{_INDENT}… and {len(rest) - _MANY:,} more"
 
-    def _cycles(self) -> Iterator[str]:
-        for loop in self.waits.loops:
-            yield f"\nThe cycle: {' → '.join(self.waits.name(t) for t in loop if t >= 0)}\n"
+    def _cycles(self, waits: WaitGraph) -> Iterator[str]:
+        for loop in waits.loops:
+            yield f"\nThe cycle: {' → '.join(waits.name(t) for t in loop if t >= 0)}\n"
             yield from self._table(sorted({t for t in loop if t >= 0}))
-        members = {task for loop in self.waits.loops for task in loop}
-        if behind := [task for task in self.waits.stuck_ids if task not in members]:
-            yield "\nWaiting behind it:\n"
+        members = {task for loop in waits.loops for task in loop}
+        if behind := [task for task in waits.stuck_ids if task not in members]:
+            yield (
+                "\nWaiting behind it:\n"
+                if waits.loops
+                else "\nNo cycle, but nobody is left to help:\n"
+            )
             yield from self._table(behind)
-        yield from kind_lines(self.diagnoses)
+
+    def _doubtful(self, doubt: Doubt) -> Iterator[str]:
+        """Tell who is probably stuck, and why that is not sure."""
+        yield f"\nProbably a deadlock: {_tasks(len(doubt.waits.stuck_ids))}, unless they get help."
+        yield from self._cycles(doubt.waits)
+        yield from kind_lines(doubt.diagnoses)
+        yield "\nThis is not sure:"
+        if doubt.helpers:
+            names = self._names(doubt.helpers, "or")
+            yield f"{_INDENT}{names} goes on, and may cancel one of them or release a lock."
+        if doubt.lent:
+            things = self._names([~r for r in doubt.lent], "or")
+            yield f"{_INDENT}somebody else than its holders may release {things}."
 
     def _table(self, tasks: Iterable[int]) -> Iterator[str]:
         for task in tasks:

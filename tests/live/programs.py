@@ -116,6 +116,98 @@ DEADLOCKS = [
 ]  # fmt: skip
 
 
+# -- deadlocks whose locks are taken without `async with`: a watch has to see that ----
+
+
+async def take(first, second):
+    await first.acquire()
+    try:
+        await ticks()
+        await second.acquire()
+        second.release()
+    finally:
+        first.release()
+
+
+class Account:
+    def __init__(self):
+        self.lock = asyncio.Lock()
+
+    async def move(self, other):
+        await self.lock.acquire()
+        try:
+            await ticks()
+            await take(other.lock, asyncio.Lock())
+        finally:
+            self.lock.release()
+
+
+def locks_by_hand():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+    tasks = spawn(take(savings, checking), take(checking, savings), names=("alice", "bob"))
+    return tasks, ("alice", "bob", "alice")
+
+
+def attributes_by_hand():
+    savings, checking = Account(), Account()
+    tasks = spawn(savings.move(checking), checking.move(savings), names=("alice", "bob"))
+    return tasks, ("alice", "bob", "alice")
+
+
+def permits_by_hand():
+    pool = asyncio.BoundedSemaphore(2)
+    return spawn(take(pool, pool), take(pool, pool), names=("one", "two")), None
+
+
+BY_HAND = [locks_by_hand, attributes_by_hand, permits_by_hand]
+
+
+# -- probable ones: each gives back its tasks, and what may yet end the wait ----------
+
+
+def plain_permits():
+    pool = asyncio.Semaphore(2)
+    tasks = spawn(enter(pool, pool), enter(pool, pool), names=("one", "two"))
+    return tasks, "somebody else than its holders may release first (Semaphore)"
+
+
+def lent_lock():
+    gate = asyncio.Lock()
+
+    async def opens():
+        await gate.acquire()
+        asyncio.get_running_loop().call_later(60, lambda: None)
+        await tasks[1]
+
+    tasks = []
+    tasks += spawn(opens(), enter(gate, gate), names=("opens", "goes"))
+    return tasks, "somebody else than its holders may release first (Lock)"
+
+
+def leaked_lock():
+    lock = asyncio.Lock()
+    tasks = spawn(lock.acquire(), enter(lock, lock), names=("leaks", "waits"))
+    return tasks, "somebody else than its holders may release first (Lock)"
+
+
+def beside_a_heartbeat():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+    tasks = spawn(enter(savings, checking), enter(checking, savings), names=("alice", "bob"))
+
+    async def heartbeat():
+        try:
+            while True:
+                await asyncio.sleep(0.01)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    return [*tasks, *spawn(heartbeat(), names=("heart",))], "heart goes on, and may cancel one"
+
+
+PROBABLE = [plain_permits, lent_lock, leaked_lock, beside_a_heartbeat]
+
+
 # -- harmless: each ends when `release` is called, and stands still until then --------
 
 
@@ -336,7 +428,72 @@ async def a_lock_that_is_lent():
     await asyncio.gather(lending, borrowing)
 
 
+@asynccontextmanager
+async def a_lock_that_another_task_releases():
+    gate, opened = asyncio.Lock(), asyncio.Event()
+
+    async def closes():
+        await gate.acquire()
+        await asyncio.create_task(enter(gate, asyncio.Lock()), name="visitor")
+
+    async def opens():
+        await opened.wait()
+        gate.release()
+
+    closing, opening = spawn(closes(), opens(), names=("closes", "opens"))
+    await ticks()
+    yield
+    opened.set()
+    await asyncio.gather(closing, opening)
+
+
+@asynccontextmanager
+async def a_lock_whose_release_is_handed_to_a_thread():
+    gate, over, loop = asyncio.Lock(), threading.Event(), asyncio.get_running_loop()
+
+    def wake(release):
+        over.wait()
+        loop.call_soon_threadsafe(release)
+
+    async def closes():
+        await gate.acquire()
+        thread = threading.Thread(target=wake, args=(gate.release,))
+        thread.start()
+        await asyncio.create_task(enter(gate, asyncio.Lock()), name="visitor")
+        thread.join()
+
+    (closing,) = spawn(closes(), names=("closes",))
+    await ticks(10)
+    try:
+        yield
+    finally:
+        over.set()
+    await closing
+
+
+@asynccontextmanager
+async def a_ring_of_locks_behind_one_that_is_cancelled():
+    savings, checking = asyncio.Lock(), asyncio.Lock()
+
+    async def limited():
+        async with asyncio.timeout(60) as limit:
+            limits.append(limit)
+            await asyncio.create_task(enter(savings, checking), name="alice")
+
+    limits = []
+    tasks = spawn(limited(), enter(checking, savings), names=("limited", "bob"))
+    await ticks(10)
+    yield
+    limits[0].reschedule(0)
+    assert [type(r) for r in await asyncio.gather(*tasks, return_exceptions=True)] == [
+        TimeoutError,
+        str,
+    ]
+
+
 HARMLESS = [
+    a_lock_that_another_task_releases, a_lock_whose_release_is_handed_to_a_thread,
+    a_ring_of_locks_behind_one_that_is_cancelled,
     a_task_that_awaits_a_busy_one,
     woken_by_a_thread, a_blocking_call_in_a_thread, a_parked_worker, a_server_without_clients,
     a_deadlock_under_a_time_limit, an_as_completed_with_a_limit, a_wait_for_with_a_limit,

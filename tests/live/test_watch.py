@@ -1,17 +1,39 @@
 """``watch``: a deadlock is told of as it forms, once; nothing else ever is."""
 
 import asyncio
+import gc
 import logging
+import re
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import deadlock_lab as lab
 from deadlock_lab.engine.teardown import free
 
-from .programs import DEADLOCKS, HARMLESS, awaits, lock_order, spawn, ticks
+from .programs import (
+    BY_HAND,
+    DEADLOCKS,
+    HARMLESS,
+    PROBABLE,
+    awaits,
+    lock_order,
+    locks_by_hand,
+    spawn,
+    ticks,
+)
 
 QUICK = 0.02
+
+
+def methods():
+    semaphore = asyncio.Semaphore
+    return [asyncio.Lock.acquire, semaphore.acquire, semaphore.release, semaphore.__init__]
+
+
+UNTOUCHED = methods()
 
 
 async def until(true):
@@ -19,7 +41,7 @@ async def until(true):
         await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("deadlock", DEADLOCKS)
+@pytest.mark.parametrize("deadlock", DEADLOCKS + BY_HAND)
 def test_a_deadlock_is_told_of_once_and_broken(on_a_loop, deadlock, caplog):
     async def main():
         async with lab.watch(interval=QUICK, on_deadlock="break") as watch:
@@ -45,6 +67,112 @@ def test_nothing_harmless_is_told_of(on_a_loop, harmless):
             return watch.found
 
     assert on_a_loop(main) == []
+
+
+@pytest.mark.parametrize("probable", PROBABLE)
+def test_what_is_probably_a_deadlock_is_warned_of_once_after_a_while(on_a_loop, probable, caplog):
+    async def main():
+        async with lab.watch(interval=QUICK, on_deadlock="break", patience=0.2) as watch:
+            tasks, doubt = probable()
+            began = time.monotonic()
+            await until(lambda: watch.suspected)
+            waited = time.monotonic() - began
+            await asyncio.sleep(20 * QUICK)
+        for task in tasks:
+            free(task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return watch, doubt, waited
+
+    watch, doubt, waited = on_a_loop(main)
+    (record,) = [r for r in caplog.records if r.name == "deadlock_lab"]
+    told = record.getMessage()
+    assert (record.levelno, watch.found, waited > 0.2) == (logging.WARNING, [], True)
+    assert "No deadlock that is sure." in told
+    assert "\nProbably a deadlock: " in told
+    assert re.search(r"\nThe kind: .* \(probably\)\n", told)
+    assert f"\nThis is not sure:\n  {doubt}" in told
+    assert watch.suspected[0].stuck == ()
+
+
+def test_who_cannot_open_a_ring_by_cancelling_is_no_help(on_a_loop):
+    async def main():
+        async with lab.watch(interval=QUICK, on_deadlock="break") as watch:
+            tasks, cycle = awaits()
+            try:
+                while not watch.found:
+                    await asyncio.sleep(QUICK)
+            finally:
+                for task in tasks:
+                    task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return watch.found[0].cycles() == [cycle]
+
+    assert on_a_loop(main)
+
+
+def test_a_heartbeat_that_does_cancel_is_not_told_of(on_a_loop):
+    async def main():
+        async with lab.watch(interval=QUICK) as watch:
+            tasks, _ = lock_order()
+            for _ in range(10):
+                await asyncio.sleep(QUICK)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return watch.found + watch.suspected
+
+    assert on_a_loop(main) == []
+
+
+def test_a_lock_that_was_taken_before_the_watch_is_a_guess(on_a_loop):
+    async def main():
+        tasks, _ = locks_by_hand()
+        await ticks(10)
+        async with lab.watch(interval=QUICK) as watch:
+            await asyncio.sleep(10 * QUICK)
+            seen = lab.diagnose()
+        for task in tasks:
+            free(task)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return watch.found, seen
+
+    found, seen = on_a_loop(main)
+    assert (found, seen.stuck, seen.doubt) == ([], (), None)
+    assert "held at least by bob (a guess)" in seen.explain()
+
+
+def test_locks_are_as_before_after_the_last_watch(on_a_loop):
+    async def main():
+        first = lab.watch()
+        async with lab.watch():
+            first.close()
+            first.close()
+            return methods()
+
+    assert not set(on_a_loop(main)) & set(UNTOUCHED)
+    assert methods() == UNTOUCHED
+
+
+def test_a_watch_that_nobody_closes_ends_with_its_loop(on_a_loop):
+    async def main():
+        lab.watch()
+
+    on_a_loop(main)
+    gc.collect()
+    assert methods() == UNTOUCHED
+
+
+def test_loops_in_several_threads_are_watched_each_for_itself(on_a_loop):
+    async def main():
+        async with lab.watch(interval=QUICK, on_deadlock="break") as watch:
+            tasks, _ = locks_by_hand()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return [seen.cycles() for seen in watch.found]
+
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(on_a_loop, [main] * 4))
+    assert ends == [[[("alice", "bob", "alice")]]] * 4
+    assert methods() == UNTOUCHED
 
 
 def test_a_deadlock_is_logged_once_however_long_it_lasts(on_a_loop, caplog):
@@ -146,6 +274,7 @@ def test_a_busy_program_takes_locks_in_order_and_is_never_suspected(on_a_loop):
     ("options", "says"),
     [
         ({"interval": 0}, "interval must be above 0 seconds, but is 0"),
+        ({"patience": -1}, "patience must be above 0 seconds, but is -1"),
         ({"on_deadlock": "panic"}, 'must be "log", "raise", "break" or a function'),
     ],
 )
