@@ -14,9 +14,11 @@ from typing import Any
 from .engine.errors import DeadlockError
 from .engine.places import learner_frame, place_of
 from .live import Standing, diagnose
+from .live.blocking import sync_over_async
 from .live.every_loop import attended, end, on_every_loop
 from .live.snapshot import is_main
 from .script import as_main
+from .views.text import kind_lines
 
 __all__ = ["INTERRUPTED", "PATIENCE", "LiveScript"]
 
@@ -115,7 +117,8 @@ class LiveScript:
         def interrupted(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001
             signal.signal(signal.SIGINT, signal.default_int_handler)  # a second one just ends
             if (loop := asyncio._get_running_loop()) is not None:
-                self._say(f"Interrupted{_at(frame)}.\n{diagnose(loop).explain()}")
+                kinds = "\n".join(kind_lines(sync_over_async(loop, frame)))
+                self._say(f"Interrupted{_at(frame)}.\n{diagnose(loop).explain()}\n{kinds}".rstrip())
             raise KeyboardInterrupt
 
         if threading.current_thread() is not threading.main_thread():

@@ -96,7 +96,8 @@ def place_of(code: CodeType, line: int | None, outer: int = -1) -> Place:
     return Place(label_of(code.co_filename), line or code.co_firstlineno, _short(code), outer)
 
 
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+def outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame, and those that called it, from the inside out."""
     while frame is not None:
         yield frame
         frame = frame.f_back
@@ -104,7 +105,7 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
 
 def learner_frame(frame: FrameType | None) -> FrameType | None:
     """Find the innermost frame of the learner's code at or outside ``frame``."""
-    return next((f for f in _outwards(frame) if not is_library(f.f_code.co_filename)), None)
+    return next((f for f in outwards(frame) if not is_library(f.f_code.co_filename)), None)
 
 
 def program_frames(frame: FrameType | None) -> list[FrameType]:
@@ -113,7 +114,7 @@ def program_frames(frame: FrameType | None) -> list[FrameType]:
     What called the step is not of it: the loop, or who made a task that starts eagerly.
     """
     found: list[FrameType] = []
-    for one in _outwards(frame):
+    for one in outwards(frame):
         filename = one.f_code.co_filename
         if one.f_code is _STEP or (found and filename.startswith(_ENGINE)):
             break

@@ -25,7 +25,7 @@ from ..engine.waits import Reading, blocked_on, learner_frames, links, read_wait
 from .holders import all_known, held, will_release
 from .timers import handles, reached
 
-__all__ = ["Snapshot", "is_main", "look", "suspects", "tangled"]
+__all__ = ["Snapshot", "TaskBooks", "is_main", "look", "suspects", "tangled"]
 
 Task = asyncio.Task[Any]
 Owners = dict[int, tuple[int, ...]]
@@ -45,7 +45,7 @@ class Snapshot(NamedTuple):
     doubt: Doubt | None
 
 
-class _Books(Books):
+class TaskBooks(Books):
     """The books of one look: tasks by the names that the program's own log shows.
 
     Args:
@@ -165,7 +165,7 @@ class _Look:
 
     def __init__(self, loop: Any, tasks: Iterable[Task], *, named: bool) -> None:
         self.loop = loop
-        self.books = books = _Books(named=named)
+        self.books = books = TaskBooks(named=named)
         self.tasks = {books.ordinal(task): task for task in sorted(tasks, key=_order)}
         self.links = {t: list(links(task.get_coro())) for t, task in self.tasks.items()}
         chains = {t: [frame for _, frame in linked] for t, linked in self.links.items()}

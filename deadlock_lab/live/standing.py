@@ -13,6 +13,8 @@ from ..engine.kinds import Diagnosis, Doubt
 from ..engine.places import learner_frame, place_of
 from ..engine.waits import blocked_on
 from ..views.standing import explain_standing
+from ..views.text import kind_lines
+from .blocking import sync_over_async
 from .snapshot import Snapshot, look
 
 __all__ = ["Standing", "diagnose"]
@@ -23,9 +25,12 @@ _NOBODY = WaitGraph(infos=(), things=(), waiters={})
 class Standing:
     """Where the tasks of a loop stood at one moment. ``print`` it, or read its parts."""
 
-    def __init__(self, snapshot: Snapshot | None, blocked: str = "") -> None:
+    def __init__(
+        self, snapshot: Snapshot | None, blocked: str = "", kinds: tuple[Diagnosis, ...] = ()
+    ) -> None:
         self._snapshot = snapshot
-        self.blocked = blocked
+        self._kinds = kinds
+        self.blocked = "\n".join((blocked, *kind_lines(kinds)))
 
     @property
     def waits(self) -> WaitGraph:
@@ -40,7 +45,7 @@ class Standing:
     @property
     def diagnoses(self) -> tuple[Diagnosis, ...]:
         """What kind of deadlock it is: ``.kind``, ``.members``, ``.why``, ``.cure``, ``.sure``."""
-        return self._snapshot.diagnoses if self._snapshot else ()
+        return self._snapshot.diagnoses if self._snapshot else self._kinds
 
     @property
     def doubt(self) -> Doubt | None:
@@ -146,11 +151,12 @@ def _ask(loop: asyncio.AbstractEventLoop, timeout: float) -> Standing:
         return Standing(answer.result(timeout))
     except TimeoutError:
         answer.cancel()
-        return Standing(None, blocked=_blocked(loop, timeout))
+        top = _frame_of(loop)
+        return Standing(None, _blocked(top, timeout), sync_over_async(loop, top))
 
 
-def _blocked(loop: asyncio.AbstractEventLoop, timeout: float) -> str:
-    frame = learner_frame(_frame_of(loop))
+def _blocked(top: FrameType | None, timeout: float) -> str:
+    frame = learner_frame(top)
     if frame is None:
         return f"The loop did not answer within {timeout:g} s, and no thread is seen to run it."
     place = place_of(frame.f_code, frame.f_lineno)

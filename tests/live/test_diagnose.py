@@ -4,6 +4,7 @@ import asyncio
 import re
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -130,6 +131,66 @@ def test_of_a_loop_that_does_not_answer_it_is_said_where_it_is_kept_busy(on_a_lo
     assert "Blocked: the loop did not answer within 0.2 s" in told
     assert "in main: over.wait(20)  # blocks the loop" in told
     assert blocked[0].stuck == ()
+
+
+def blocked_in(on_a_loop, wait):
+    """Say how a loop stands whose main runs ``wait`` in a step."""
+    seen = []
+
+    async def main():
+        loop, ended = asyncio.get_running_loop(), threading.Event()
+
+        async def never():
+            await asyncio.sleep(60)
+
+        futures = [asyncio.run_coroutine_threadsafe(never(), loop)]
+
+        def ask():
+            seen.append(lab.diagnose(loop, timeout=0.2))
+            ended.set()
+            futures[0].set_result(None)
+
+        thread = threading.Thread(target=ask)
+        await wait(futures, thread, ended)
+        thread.join()
+
+    on_a_loop(main)
+    return seen[0]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_result_that_this_loop_would_have_to_make_is_sync_over_async(on_a_loop, begun):
+    async def wait(futures, thread, ended):
+        if begun:
+            await ticks()
+        thread.start()
+        futures[0].result()
+
+    seen = blocked_in(on_a_loop, wait)
+    (found,) = seen.diagnoses
+    assert (found.kind, found.sure) == ("sync-over-async", True)
+    assert "futures[0].result()" in seen.explain()
+    assert "\n\nThe kind: sync-over-async\n  Why: Task-" in seen.explain()
+
+
+def test_a_result_with_a_time_limit_will_end(on_a_loop):
+    async def wait(futures, thread, ended):
+        thread.start()
+        futures[0].result(timeout=20)
+
+    (found,) = blocked_in(on_a_loop, wait).diagnoses
+    assert (found.kind, found.sure) == ("sync-over-async", False)
+
+
+def test_the_result_of_a_thread_blocks_the_loop_but_will_come(on_a_loop):
+    async def wait(futures, thread, ended):
+        thread.start()
+        with ThreadPoolExecutor() as pool:
+            pool.submit(ended.wait).result()
+
+    seen = blocked_in(on_a_loop, wait)
+    assert "pool.submit(ended.wait).result()" in seen.explain()
+    assert seen.diagnoses == ()
 
 
 def test_a_crowd_is_counted_not_listed(on_a_loop):

@@ -60,6 +60,14 @@ async def main():
     time.sleep(1.5)
 asyncio.run(main())
 """
+WAITS_FOR_ITSELF = """
+import asyncio
+async def work(): ...
+async def main():
+    asyncio.run_coroutine_threadsafe(work(), asyncio.get_running_loop()).result()
+asyncio.run(main())
+"""
+AWAIT_IT = "await it instead: `await asyncio.wrap_future(future)`."
 PARKED = """
 import asyncio
 async def main():
@@ -123,6 +131,22 @@ def test_a_step_that_blocks_is_shown(tmp_path):
     done = run(tmp_path, BLOCKS, options=("--patience", "0.2"))
     assert done.returncode == 0
     assert "script.py line 4, in main: time.sleep(1.5)" in done.stdout
+
+
+def test_a_step_that_waits_for_its_own_loop_is_called_sync_over_async(tmp_path):
+    with subprocess.Popen(
+        command(tmp_path, WAITS_FOR_ITSELF, options=("--patience", "0.3")),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as child:
+        told = "".join(iter(child.stdout.readline, f"  To break it: {AWAIT_IT}\n"))
+        child.send_signal(signal.SIGINT)
+        last, _ = child.communicate(timeout=30)
+    assert child.returncode == 130
+    assert "Blocked: the loop did not answer within 0.3 s." in told
+    for text in (told, last):
+        assert "The kind: sync-over-async\n  Why: Task-1 (main) blocks in .result()" in text
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child there")
