@@ -200,6 +200,28 @@ def test_scrubbing_with_the_mouse(player: Player, recording: Recording) -> None:
     assert player.position == len(recording.trace.events)
 
 
+def test_a_jump_makes_the_browser_lay_out_once(player: Player, recording: Recording) -> None:
+    """What is slow is to measure between changes: each time everything is laid out anew."""
+    session = player.page.context.new_cdp_session(player.page)
+    session.send("Performance.enable")
+
+    def layouts() -> int:
+        metrics = session.send("Performance.getMetrics")["metrics"]
+        return int({m["name"]: m["value"] for m in metrics}["LayoutCount"])
+
+    jumps = len(recording.trace.events)
+    before = layouts()
+    player.root.locator(".dl-range").evaluate(
+        """range => {
+            for (let to = 0; to < Number(range.max); to += 1) {
+                range.value = String((to * 7) % range.max);
+                range.dispatchEvent(new Event("input"));
+            }
+        }"""
+    )
+    assert 0 < layouts() - before <= jumps + 3  # and a few frames
+
+
 def test_the_scrubber_says_where_it_is(player: Player, recording: Recording) -> None:
     slider = player.root.get_by_role("slider", name="Moment")
     slider.focus()

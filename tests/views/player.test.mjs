@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { place, plan } from "./layout.js";
 import { sentence, when } from "./sentence.js";
+import { inWords } from "./stage.js";
 import { chainOf, edgesAt, eventAt, isOver, length, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
 
 const { payload, transcript, edges, waiting } = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
@@ -51,6 +52,24 @@ test("stepping forward and back gives the same state", () => {
     stateAt(payload, position + 1);
     stateAt(payload, 0);
     assert.deepEqual(stateAt(payload, position), before);
+  }
+});
+
+test("a jump replays a few events only, however long the run is", () => {
+  let read = 0;
+  const say = new Proxy(payload.events.say, {
+    get(column, index) {
+      if (index !== "length") read += 1;
+      return Reflect.get(column, index);
+    },
+  });
+  const counted = { ...payload, events: { ...payload.events, say } };
+  stateAt(counted, 0);
+  assert.ok(read >= total, "the counter counts");
+  for (const position of positions) {
+    read = 0;
+    stateAt(counted, position);
+    assert.ok(read < Math.max(256, payload.tasks.length), `${read} events for ${position}`);
   }
 });
 
@@ -178,5 +197,16 @@ test("every task that exists has a place on the stage", () => {
     const state = stateAt(payload, position);
     const { tasks } = place(layout, state);
     state.lanes.forEach((lane, task) => assert.equal(tasks[task] !== null, lane !== ""));
+  }
+});
+
+test("who is where is told in words, of many in part", () => {
+  for (const position of positions) {
+    const state = stateAt(payload, position);
+    const [, ready] = /Ready, in order: (.*?)\. Waiting: /.exec(inWords(payload, state));
+    const names = state.ready.map((task) => payload.tasks[task][0]);
+    const rest = names.length - 30;
+    const told = rest > 0 ? [...names.slice(0, 30), `and ${rest} more`] : names;
+    assert.equal(ready, told.join(", ") || "nobody");
   }
 });

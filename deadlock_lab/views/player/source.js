@@ -43,6 +43,9 @@ export function makeSource(payload) {
   let rows = new Map();
   /** @type {any} */
   let current = null;
+  // What the browser would have to lay out anew to tell, with every step.
+  let room = 1; // tags in a row
+  let height = 0;
 
   /** @param {number} wanted */
   function open(wanted) {
@@ -106,7 +109,6 @@ export function makeSource(payload) {
 
   /** @param {import("./state.js").State} state */
   function showTags(state) {
-    const room = code.clientWidth < 420 ? 1 : 3;
     for (const { tags } of rows.values()) if (tags.firstChild) tags.replaceChildren();
     state.lanes.forEach((lane, task) => {
       const place = payload.places[state.places[task]];
@@ -123,14 +125,16 @@ export function makeSource(payload) {
 
   /** Scroll the pane, and nothing but the pane. */
   function centre() {
-    if (!current || !code.clientHeight) return;
+    if (!current || !height) return;
     const { offsetTop, offsetHeight } = current.row;
-    const top = offsetTop - code.clientHeight / 2 + offsetHeight / 2;
+    const top = offsetTop - height / 2 + offsetHeight / 2;
     code.scrollTo({ top, behavior: calm() ? "auto" : "smooth" });
   }
 
   /** Fit what is shown to a new width. */
   function resize() {
+    room = code.clientWidth < 420 ? 1 : 3;
+    height = code.clientHeight;
     if (shown) showTags(shown);
     centre();
   }

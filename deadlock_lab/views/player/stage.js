@@ -3,7 +3,7 @@
 import { calm, draw, icon, make, turnInto } from "./dom.js";
 import { place, plan } from "./layout.js";
 import { when } from "./sentence.js";
-import { closedCycles, edgesAt, isClosed, isOver } from "./state.js";
+import { closedCycles, edgesAt, isClosed } from "./state.js";
 
 const TITLES = { running: "Running", ready: "Ready", waiting: "Waiting", timers: "Timers", finished: "Finished" };
 const NOBODY = {
@@ -14,10 +14,12 @@ const NOBODY = {
   finished: "nobody yet",
 };
 const SETTLE = 130; // milliseconds in which a task goes about two thirds of its way
+const FEW = 20; // arrows; of more, those that look alike are drawn in one, without words
+const SPOKEN = 30; // names in a list that is read out
 
 /**
- * @typedef {{element: any, x: number, y: number, toX: number, toY: number, w: number, h: number, seen: boolean}} Token
- * @typedef {{group: any, line: any, core: any, head: any, label: any, from: number, to: number, cycle: boolean, kind: string}} Arrow
+ * @typedef {{element: any, x: number, y: number, toX: number, toY: number, w: number, h: number, seen: boolean, look: string, at: string}} Token
+ * @typedef {{group: any, line: any, core: any, head: any, label: any, look: string, edges: import("./state.js").Edge[]}} Arrow
  */
 
 /**
@@ -63,7 +65,7 @@ export function makeStage(payload, onPick) {
       const made = node >= 0 ? taskElement(node) : resourceElement(~node);
       made.style.width = `${w}px`;
       element.append(made);
-      known = { element: made, x: 0, y: 0, toX: 0, toY: 0, w, h, seen: false };
+      known = { element: made, x: 0, y: 0, toX: 0, toY: 0, w, h, seen: false, look: "", at: "" };
       tokens.set(node, known);
     }
     return /** @type {Token} */ (known);
@@ -122,6 +124,7 @@ export function makeStage(payload, onPick) {
   function show(state, atOnce = false) {
     shown = state;
     if (!layout) return;
+    element.classList.toggle("dl-jump", atOnce);
     const { tasks, more } = place(layout, state);
     const ringed = new Set(closedCycles(payload, state).flatMap((cycle) => cycle.nodes));
     tasks.forEach((spot, task) => {
@@ -143,6 +146,7 @@ export function makeStage(payload, onPick) {
   function hide(task) {
     const one = token(task);
     one.element.classList.add("dl-gone");
+    one.look = "";
     one.seen = false;
   }
 
@@ -166,11 +170,18 @@ export function makeStage(payload, onPick) {
     if (state.cancelling[task]) classes.push("dl-cancelling");
     if (spot.hidden) classes.push("dl-gone");
     if (picked >= 0) classes.push(picked === task ? "dl-picked" : "dl-faint");
-    one.element.className = classes.join(" ");
-    turnInto(one.element.firstChild, asleep ? "sleeping" : lane);
     const turn = lane === "ready" ? String(state.ready.indexOf(task) + 1) : "";
+    dress(one, task, classes.join(" "), asleep ? "sleeping" : lane, turn);
+  }
+
+  /** Most tasks look as they did a step ago: those cost nothing. @param {Token} one @param {number} task @param {string} classes @param {string} doing @param {string} turn */
+  function dress(one, task, classes, doing, turn) {
+    const look = `${classes} ${doing} ${turn}`;
+    if (look === one.look) return;
+    one.look = look;
+    one.element.className = classes;
+    turnInto(one.element.firstChild, doing);
     one.element.lastChild.dataset.turn = turn;
-    const doing = asleep ? "sleeping" : lane;
     one.element.setAttribute("aria-label", `${payload.tasks[task][0]}: ${turn ? `${doing}, turn ${turn}` : doing}`);
     one.element.setAttribute("aria-pressed", String(picked === task));
   }
@@ -210,42 +221,43 @@ export function makeStage(payload, onPick) {
     lanes.timers.heading.textContent = `Timers, clock at ${when(state.time)}`;
   }
 
-  /** @param {ReturnType<typeof edgesAt>} edges */
+  /** @param {import("./state.js").Edge[]} edges */
   function showArrows(edges) {
-    const keep = new Set();
-    const few = edges.length <= 14;
     /** @type {Record<number, number>} */
     const fan = {};
     for (const { from } of edges) fan[from] = (fan[from] ?? 0) + 1;
-    for (const { from, to, kind, cycle } of edges) {
-      const key = `${from} ${to} ${kind}`;
-      keep.add(key);
-      const arrow = arrows.get(key) ?? addArrow(key, from, to, kind);
-      arrow.cycle = cycle;
+    for (const arrow of arrows.values()) arrow.edges = [];
+    for (const edge of edges) {
+      const { from, to, kind, cycle } = edge;
       const faint = picked >= 0 && from !== picked && to !== picked;
-      arrow.group.setAttribute("class", `dl-arrow dl-${kind}${cycle ? " dl-in-cycle" : ""}${fan[from] > 5 ? " dl-fan" : ""}${faint ? " dl-faint" : ""}`);
-      arrow.label.style.display = few ? "" : "none";
+      const look = `dl-arrow dl-${kind}${cycle ? " dl-in-cycle" : ""}${fan[from] > 5 ? " dl-fan" : ""}${faint ? " dl-faint" : ""}`;
+      const alone = cycle || edges.length <= FEW;
+      const key = alone ? `${from} ${to} ${kind}` : look;
+      const arrow = arrows.get(key) ?? addArrow(key, alone ? kind : "");
+      arrow.edges.push(edge);
+      if (look !== arrow.look) {
+        arrow.group.setAttribute("class", (arrow.look = look));
+        if (cycle) arrowLayer.append(arrow.group); // what is thick lies on top
+      }
     }
     for (const [key, arrow] of arrows) {
-      if (keep.has(key)) continue;
+      if (arrow.edges.length) continue;
       arrow.group.remove();
       arrows.delete(key);
     }
-    // What is thick lies on top.
-    for (const arrow of arrows.values()) if (arrow.cycle) arrowLayer.append(arrow.group);
   }
 
-  /** @param {string} key @param {number} from @param {number} to @param {string} kind */
-  function addArrow(key, from, to, kind) {
-    const group = draw("g");
+  /** @param {string} key @param {string} kind "" for many in one @returns {Arrow} */
+  function addArrow(key, kind) {
     const line = draw("path", { class: "dl-line" });
     const core = draw("path", { class: "dl-core" });
     const head = draw("path", { class: "dl-head" });
     const label = draw("text", { class: "dl-edge-label" });
-    if (kind !== "waits") label.textContent = kind === "holds" ? "held by" : "maybe";
+    if (kind && kind !== "waits") label.textContent = kind === "holds" ? "held by" : "maybe";
+    const group = draw("g");
     group.append(line, core, head, label);
     arrowLayer.append(group);
-    const arrow = { group, line, core, head, label, from, to, kind, cycle: false };
+    const arrow = { group, line, core, head, label, look: "", edges: [] };
     arrows.set(key, arrow);
     return arrow;
   }
@@ -286,21 +298,28 @@ export function makeStage(payload, onPick) {
 
   function paint() {
     for (const one of tokens.values()) {
-      one.element.style.transform = `translate(${one.x - one.w / 2}px, ${one.y - one.h / 2}px)`;
+      const at = `translate(${show1(one.x - one.w / 2)}px, ${show1(one.y - one.h / 2)}px)`;
+      if (at !== one.at) one.element.style.transform = one.at = at;
     }
     for (const arrow of arrows.values()) paintArrow(arrow);
   }
 
   /** @param {Arrow} arrow */
-  function paintArrow({ line, core, head, label, from, to, cycle }) {
-    const [a, b] = [tokens.get(from), tokens.get(to)];
-    if (!a?.seen || !b?.seen) return;
-    const { path, tip, middle } = from === to ? loop(a) : bow(a, b, cycle);
-    line.setAttribute("d", path);
-    core.setAttribute("d", path);
-    head.setAttribute("d", arrowHead(tip, cycle ? 8 : 5));
-    label.setAttribute("x", show1(middle.x));
-    label.setAttribute("y", show1(middle.y + 4));
+  function paintArrow({ line, core, head, label, edges }) {
+    let [lines, heads] = ["", ""];
+    for (const { from, to, cycle } of edges) {
+      const [a, b] = [tokens.get(from), tokens.get(to)];
+      if (!a?.seen || !b?.seen) continue;
+      const { path, tip, middle } = from === to ? loop(a) : bow(a, b, cycle);
+      lines += path;
+      heads += arrowHead(tip, cycle ? 8 : 5);
+      if (!label.textContent) continue;
+      label.setAttribute("x", show1(middle.x));
+      label.setAttribute("y", show1(middle.y + 4));
+    }
+    line.setAttribute("d", lines);
+    core.setAttribute("d", edges[0].cycle ? lines : "");
+    head.setAttribute("d", heads);
   }
 
   return {
@@ -361,17 +380,26 @@ function show1(number) {
   return Math.round(number * 10) / 10;
 }
 
-/** Who is where, in words: the picture for those who cannot see it. @param {import("./state.js").Payload} payload @param {import("./state.js").State} state */
+/**
+ * Who is where, in words: the picture for those who cannot see it.
+ * @param {import("./state.js").Payload} payload @param {import("./state.js").State} state
+ */
 export function inWords(payload, state) {
-  const names = (/** @type {number[]} */ list) => list.map((task) => payload.tasks[task][0]).join(", ") || "nobody";
-  const over = state.finished.map((t) => `${payload.tasks[t][0]} (${state.lanes[t]})`).join(", ") || "nobody";
-  const cycles = closedCycles(payload, state).map(({ nodes }) => nodes.filter((n) => n >= 0).map((n) => payload.tasks[n][0]).join(" → "));
+  const name = (/** @type {number} */ task) => payload.tasks[task][0];
+  const cycles = closedCycles(payload, state).map(({ nodes }) => nodes.filter((n) => n >= 0).map(name).join(" → "));
   return [
-    `Running: ${names(state.running)}.`,
-    `Ready, in order: ${names(state.ready)}.`,
-    `Waiting: ${state.waiting.filter((t) => !isOver(state.lanes[t])).map((t) => `${payload.tasks[t][0]} ${(payload.waits[state.wait[t]]?.[3] ?? "").replaceAll("`", "")}`).join("; ") || "nobody"}.`,
-    `Timers: ${state.timers.map((t) => when(payload.timers[t][1])).join(", ") || "none"}.`,
-    `Finished: ${over}.`,
+    `Running: ${listed(state.running, name) || "nobody"}.`,
+    `Ready, in order: ${listed(state.ready, name) || "nobody"}.`,
+    `Waiting: ${listed(state.waiting, (t) => `${name(t)} ${(payload.waits[state.wait[t]]?.[3] ?? "").replaceAll("`", "")}`, "; ") || "nobody"}.`,
+    `Timers: ${listed(state.timers, (timer) => when(payload.timers[timer][1])) || "none"}.`,
+    `Finished: ${listed(state.finished, (t) => `${name(t)} (${state.lanes[t]})`) || "nobody"}.`,
     ...cycles.map((cycle) => `Cycle: ${cycle}.`),
   ].join(" ");
+}
+
+/** @param {number[]} list @param {(item: number) => string} write @param {string} [between] */
+function listed(list, write, between = ", ") {
+  const words = list.slice(0, SPOKEN).map(write);
+  if (list.length > SPOKEN) words.push(`and ${list.length - SPOKEN} more`);
+  return words.join(between);
 }

@@ -29,6 +29,7 @@
  * @property {[number, number[]][]} setters
  *
  * @typedef {{index: number, kind: string, task: number, by: number, place: number, detail: number}} Happening
+ * @typedef {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}} Edge
  * @typedef {"running" | "ready" | "waiting" | "done" | "failed" | "cancelled" | ""} Lane
  *
  * @typedef {object} State
@@ -239,14 +240,14 @@ function drop(list, item) {
  * Who waits for whom: nodes are tasks (n >= 0) and resources (~n).
  * @param {Payload} payload
  * @param {State} state
- * @returns {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}[]}
+ * @returns {Edge[]}
  */
 export function edgesAt(payload, state) {
   const ring = new Set();
   for (const cycle of closedCycles(payload, state)) {
     cycle.nodes.slice(1).forEach((to, i) => ring.add(`${cycle.nodes[i]} ${to}`));
   }
-  /** @type {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}[]} */
+  /** @type {Edge[]} */
   const edges = [];
   const add = (/** @type {number} */ from, /** @type {number} */ to, /** @type {any} */ kind) =>
     edges.push({ from, to, kind, cycle: ring.has(`${from} ${to}`) });
