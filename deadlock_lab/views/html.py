@@ -1,7 +1,9 @@
 """The player as one file: no kernel, no network, from disk or in a sandboxed frame."""
 
+import base64
 import html
 import json
+import zlib
 from os import PathLike
 from pathlib import Path
 
@@ -23,7 +25,6 @@ _PAGE = """<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>{title}</title>
 <style>
-{style}
 body {{ margin: 0; padding: 16px; background: Canvas; color: CanvasText;
   font: 15px/1.5 system-ui, sans-serif; }}
 main {{ max-width: 1180px; margin: 0 auto; }}
@@ -39,6 +40,22 @@ main h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hid
 {steps}
 </ol>
 </noscript>
+<!-- Style, run and player, deflated: else each page would be three times as heavy. -->
+<script type="text/plain">{packed}</script>
+<script>
+const packed = document.querySelector("script[type='text/plain']").textContent;
+const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+new Response(stream).text().then((html) =>
+  document.body.append(document.createRange().createContextualFragment(html)));
+</script>
+</body>
+</html>
+"""
+
+_PLAYER = """<style>
+{style}
+</style>
 <script type="application/json">{payload}</script>
 <script type="module">
 {module}
@@ -48,8 +65,6 @@ const player = makePlayer(payload, Number(asked() ?? {opening}), () => {{}});
 document.querySelector("main").append(player.element);
 addEventListener("hashchange", () => asked() && player.go(Number(asked())));
 </script>
-</body>
-</html>
 """
 
 
@@ -61,20 +76,31 @@ def page(recording: Recording, title: str = "") -> str:
         title: the page's title; by default, how the run ended.
 
     Returns:
-        HTML. Without scripts it shows the transcript instead.
+        HTML, for browsers since 2023. Without scripts it shows the transcript instead.
     """
     recording = shown(recording)
     steps = transcript(recording)
     listed = steps if len(steps) <= _LISTED else [*steps[:_LISTED], "…", steps[-1]]
-    data = json.dumps(to_payload(recording), ensure_ascii=False, separators=(",", ":"))
     return _PAGE.format(
         title=html.escape(title or f"{recording.outcome}: {steps[-1]}".replace("`", "")),
-        style=style_text(),
         steps="\n".join(f"<li>{html.escape(step)}</li>" for step in listed),
+        packed=_packed(_player(recording)),
+    )
+
+
+def _player(recording: Recording) -> str:
+    """Write what plays the run, as HTML."""
+    data = json.dumps(to_payload(recording), ensure_ascii=False, separators=(",", ":"))
+    return _PLAYER.format(
+        style=style_text(),
         payload=data.replace("<", "\\u003c"),
         module=module_text(),
         opening=opening(recording),
     )
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def save_html(recording: Recording, path: str | PathLike[str]) -> None:
