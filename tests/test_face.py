@@ -184,7 +184,14 @@ def test_a_limit_that_is_no_positive_number_is_refused(limit: str, value: Any) -
 
 def test_a_run_shows_itself_as_player_picture_and_text() -> None:
     bundle, metadata = lab.run(circle)._repr_mimebundle_()
-    assert {"text/plain", "image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+    assert set(bundle) == {"text/plain", "image/png", "text/html"}
+    assert bundle["text/plain"].startswith("Deadlock: 4 tasks")
+    assert "A → B → C → A" in metadata["image/png"]["alt"]
+
+
+def test_the_widget_shows_itself_as_player_picture_and_text() -> None:
+    bundle, metadata = lab.run(circle).play()._repr_mimebundle_()
+    assert set(bundle) == {"text/plain", "image/png", "application/vnd.jupyter.widget-view+json"}
     assert bundle["text/plain"].startswith("Deadlock: 4 tasks")
     assert "A → B → C → A" in metadata["image/png"]["alt"]
 

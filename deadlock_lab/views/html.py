@@ -1,4 +1,9 @@
-"""The player as one file: no kernel, no network, from disk or in a sandboxed frame."""
+"""The player as HTML: one file, or a notebook's output. No kernel, no network.
+
+The file works from disk and in a sandboxed frame. The output works where a widget does not:
+a widget's view is lost when its kernel is, and a notebook that is opened again would say
+"model not found".
+"""
 
 import base64
 import html
@@ -13,7 +18,7 @@ from .narration import transcript
 from .payload import opening, to_payload
 from .player import module_text, style_text
 
-__all__ = ["page", "save_html"]
+__all__ = ["output", "page", "save_html"]
 
 _LISTED = 200  # sentences in the page for readers without scripts
 
@@ -44,13 +49,43 @@ main h1 {{ position: absolute; width: 1px; height: 1px; margin: 0; overflow: hid
 <script type="text/plain">{packed}</script>
 <script>
 const packed = document.querySelector("script[type='text/plain']").textContent;
-const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
-const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-new Response(stream).text().then((html) =>
+{inflate}
+inflated.text().then((html) =>
   document.body.append(document.createRange().createContextualFragment(html)));
 </script>
 </body>
 </html>
+"""
+
+_INFLATE = """const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+const inflated = new Response(
+  new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")));"""
+
+# Where no scripts run, the picture stays. They are evaluated as copies, here or at the end of
+# the output, so the place is looked for from their parent.
+_OUTPUT = """<div class="deadlock-lab-run">
+<img alt="{alt}" src="data:image/png;base64,{picture}">
+<script type="text/plain">{packed}</script>
+</div>
+<script>
+{{
+const host = document.currentScript.parentElement.querySelector(".deadlock-lab-run");
+const packed = host.querySelector("script").textContent;
+{inflate}
+inflated.json().then(async ({{ module, style, ...values }}) => {{
+  const url = URL.createObjectURL(new Blob([module], {{ type: "text/javascript" }}));
+  const {{ default: player }} = await import(url);
+  URL.revokeObjectURL(url);
+  const look = document.createElement("style");
+  look.textContent = style;
+  host.replaceChildren(look);
+  const set = (name, value) => {{ values[name] = value; }};
+  const nothing = () => {{}};
+  const model = {{ get: (name) => values[name], set, save_changes: nothing, on: nothing }};
+  player.render({{ model, el: host }});
+}});
+}}
+</script>
 """
 
 _PLAYER = """<style>
@@ -85,18 +120,47 @@ def page(recording: Recording, title: str = "") -> str:
         title=html.escape(title or f"{recording.outcome}: {steps[-1]}".replace("`", "")),
         steps="\n".join(f"<li>{html.escape(step)}</li>" for step in listed),
         packed=_packed(_player(recording)),
+        inflate=_INFLATE,
+    )
+
+
+def output(recording: Recording, picture: bytes, alt: str) -> str:
+    """Write a run as what a notebook keeps of it: the player, or where no scripts run a picture.
+
+    Args:
+        recording: the run.
+        picture: a PNG.
+        alt: what the picture says, in words.
+
+    Returns:
+        A piece of HTML that stands alone.
+    """
+    kept = {
+        "module": module_text(),
+        "style": style_text(),
+        "payload": to_payload(recording),
+        "position": opening(recording),
+    }
+    return _OUTPUT.format(
+        alt=html.escape(alt),
+        picture=base64.b64encode(picture).decode(),
+        packed=_packed(_json(kept)),
+        inflate=_INFLATE,
     )
 
 
 def _player(recording: Recording) -> str:
     """Write what plays the run, as HTML."""
-    data = json.dumps(to_payload(recording), ensure_ascii=False, separators=(",", ":"))
     return _PLAYER.format(
         style=style_text(),
-        payload=data.replace("<", "\\u003c"),
+        payload=_json(to_payload(recording)).replace("<", "\\u003c"),
         module=module_text(),
         opening=opening(recording),
     )
+
+
+def _json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def _packed(text: str) -> str:

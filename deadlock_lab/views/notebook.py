@@ -7,11 +7,14 @@ from ..engine import places
 from ..engine.recording import Recording
 from .text import explain
 
-__all__ = ["mimebundle"]
+__all__ = ["mimebundle", "pictured"]
 
 
 def mimebundle(recording: Recording) -> Any:
     """Give the player, and for places where it cannot live a picture and a text.
+
+    The player comes as HTML, which needs no kernel: it is still there when the notebook is
+    opened again, when its cell is copied, and when the kernel is restarted.
 
     Args:
         recording: the run.
@@ -19,17 +22,21 @@ def mimebundle(recording: Recording) -> Any:
     Returns:
         A MIME bundle with its metadata. Without the ``lab`` extra: the text alone.
     """
-    bundle: dict[str, Any] = {"text/plain": explain(recording)}
     try:
-        from .pictures import still
-        from .player import Player
+        bundle, metadata = pictured(recording)
+        from .html import output
     except ImportError:
-        return bundle
-    bundle["image/png"] = still(recording)
-    if widget := Player(recording)._repr_mimebundle_():
-        data = widget[0] if isinstance(widget, tuple) else widget
-        bundle |= {kind: value for kind, value in data.items() if kind != "text/plain"}
-    return bundle, {"image/png": {"alt": explain(recording)}}
+        return {"text/plain": explain(recording)}
+    bundle["text/html"] = output(recording, bundle["image/png"], bundle["text/plain"])
+    return bundle, metadata
+
+
+def pictured(recording: Recording) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give a run as a picture and a text, as a MIME bundle with its metadata."""
+    from .pictures import still
+
+    text = explain(recording)
+    return {"text/plain": text, "image/png": still(recording)}, {"image/png": {"alt": text}}
 
 
 def _cell_label(filename: str) -> str | None:

@@ -1,11 +1,19 @@
-"""A real Chromium, and pages that must not complain."""
+"""A real Chromium, pages that must not complain, and a real JupyterLab."""
 
+import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
+START_SECONDS = 60  # how long a server may take; only a broken one takes that long
+NOISE = "Could not restore the debugger state"  # JupyterLab's own, as a kernel is restarted
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -54,4 +62,38 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert [text for text in complaints if NOISE not in text] == []
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], str]]:
+    """Serve a folder with JupyterLab and a home directory that is empty; returns its address."""
+    servers = []
+
+    def serve_(folder: Path) -> str:
+        home = tmp_path_factory.mktemp("home")
+        folders = {f"JUPYTER_{n}_DIR": str(home / n) for n in ("RUNTIME", "CONFIG", "DATA")}
+        command = [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"),
+            *("--IdentityProvider.token=", f"--ServerApp.root_dir={folder}"),
+        ]
+        environment = {**os.environ, "HOME": str(home), **folders}
+        with (home / "log").open("w") as log:
+            server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        servers.append(server)
+        return _address(home, server)
+
+    yield serve_
+    for server in servers:
+        server.terminate()
+        server.wait()
+
+
+def _address(home: Path, server: "subprocess.Popen[bytes]") -> str:
+    for _ in range(START_SECONDS * 10):
+        for info in home.glob("RUNTIME/jpserver-*.json"):
+            if text := info.read_text(encoding="utf-8"):
+                return str(json.loads(text)["url"])
+        assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
+        time.sleep(0.1)
+    raise AssertionError((home / "log").read_text(encoding="utf-8"))

@@ -1,13 +1,8 @@
 """The first lesson in a real JupyterLab: run from the top, played by mouse and by keyboard."""
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,45 +14,21 @@ ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
 IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 LESSON = "01-the-freeze.ipynb"
-START_SECONDS = 60  # how long the server may take; only a broken one takes that long
+PATIENCE = 60_000  # milliseconds; only what is broken takes that long
 
 
 @pytest.fixture(scope="module")
-def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Serve a copy of the notebooks with a home directory that is empty."""
-    home = tmp_path_factory.mktemp("home")
-    shutil.copytree(ROOT / "notebooks", home / "notebooks")
-    folders = {f"JUPYTER_{n}_DIR": str(home / n) for n in ("RUNTIME", "CONFIG", "DATA")}
-    command = [
-        *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--port=0"),
-        *("--IdentityProvider.token=", f"--ServerApp.root_dir={home / 'notebooks'}"),
-    ]
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(
-            command, env={**os.environ, "HOME": str(home), **folders}, stdout=log, stderr=log
-        )
-        try:
-            yield _url(home, server)
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def _url(home: Path, server: "subprocess.Popen[bytes]") -> str:
-    for _ in range(START_SECONDS * 10):
-        for info in home.glob("RUNTIME/jpserver-*.json"):
-            if text := info.read_text(encoding="utf-8"):
-                return str(json.loads(text)["url"])
-        assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
-        time.sleep(0.1)
-    raise AssertionError((home / "log").read_text(encoding="utf-8"))
+def lab_url(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], str]) -> str:
+    """Serve a copy of the notebooks."""
+    copy = tmp_path_factory.mktemp("course") / "notebooks"
+    return serve(shutil.copytree(ROOT / "notebooks", copy))
 
 
 @pytest.fixture
 def lesson(lab_url: str, open_page: Callable[..., Any]) -> Any:
     """Open the lesson and choose *Run All Cells*."""
     page = open_page(f"{lab_url}lab/tree/{LESSON}?reset", viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(START_SECONDS * 1000)
+    page.set_default_timeout(PATIENCE)
     page.locator(".jp-Notebook .jp-Cell").first.wait_for()
     # Without a kernel it is "idle" too, and Run would ask which one to take.
     page.locator(".jp-KernelName", has_text="Python 3").wait_for()

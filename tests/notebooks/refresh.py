@@ -2,7 +2,8 @@
 
 ``python -m tests.notebooks.refresh [NOTEBOOK …]``, or ``make notebooks`` for all.
 What differs from machine to machine is left out: widget views (their models live only
-while a kernel does), versions and execution times. So a diff shows what has changed.
+while a kernel does), versions and execution times; and so is the player of a run, which is
+heavy and would change with every change of the player. So a diff shows what has changed.
 """
 
 import sys
@@ -14,7 +15,7 @@ from nbclient import NotebookClient
 __all__ = ["BOOKS", "normalise", "refresh"]
 
 BOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
-WIDGET = "application/vnd.jupyter.widget-view+json"
+PLAYERS = ("application/vnd.jupyter.widget-view+json", "text/html")
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -36,7 +37,8 @@ def normalise(book: nbformat.NotebookNode) -> None:
     for cell in book.cells:
         cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET, None)
+            for player in PLAYERS:
+                output.get("data", {}).pop(player, None)
 
 
 if __name__ == "__main__":

@@ -69,10 +69,10 @@ def test_no_cell_of_a_notebook_failed(book: Path) -> None:
     assert [o for o in outputs if o.output_type == "stream" and o.name == "stderr"] == []
 
 
-def test_a_stored_widget_is_replaced_by_a_picture_and_a_text(book: Path) -> None:
+def test_a_stored_player_is_replaced_by_a_picture_and_a_text(book: Path) -> None:
     for cell in code_cells(book):
         for data in (output.get("data", {}) for output in cell.outputs):
-            assert not [kind for kind in data if "widget" in kind]
+            assert not [kind for kind in data if "widget" in kind or "html" in kind]
             assert "image/png" not in data or "text/plain" in data
 
 

@@ -13,6 +13,7 @@ import anywidget
 import traitlets
 
 from ...engine.recording import Recording
+from ..notebook import pictured
 from ..payload import opening, to_payload
 
 __all__ = ["Player", "module_text", "style_text"]
@@ -53,7 +54,8 @@ class Player(anywidget.AnyWidget):
         position: how many events have happened at the moment it opens at; by default,
             the moment the first task runs.
 
-    ``position`` may be set later too, and follows what the learner does.
+    ``position`` may be set later too, and follows what the learner does. The widget lives
+    as long as its kernel; what is to stay in a notebook is shown by a bare ``run``.
     """
 
     _esm = module_text()
@@ -65,8 +67,15 @@ class Player(anywidget.AnyWidget):
     def __init__(self, recording: Recording, position: int | None = None, **options: Any) -> None:
         payload = to_payload(recording)
         start = opening(recording) if position is None else position
+        self._recording = recording
         self._total = len(payload["events"]["say"])
         super().__init__(payload=payload, position=start, **options)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        bundle, metadata = pictured(self._recording)
+        widget: Any = super()._repr_mimebundle_(**options) or {}
+        data = widget[0] if isinstance(widget, tuple) else widget
+        return {**data, **bundle}, metadata
 
     @traitlets.validate("position")
     def _within(self, proposal: Any) -> int:

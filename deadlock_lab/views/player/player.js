@@ -147,7 +147,8 @@ export function makePlayer(payload, start, onMove) {
       go(position + 1);
       due = now + (STEP / SPEEDS[speed]) * (position === payload.closed + 1 ? DWELL : 1);
     }
-    if (position >= total) pause();
+    // Where a notebook dropped the output, nobody says so.
+    if (position >= total || !root.isConnected) pause();
     else frame = requestAnimationFrame(tick);
   }
 

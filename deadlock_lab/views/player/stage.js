@@ -18,8 +18,9 @@ const FEW = 20; // arrows; of more, those that look alike are drawn in one, with
 const SPOKEN = 30; // names in a list that is read out
 
 /**
+ * @typedef {ReturnType<typeof edgesAt>[number]} Edge
  * @typedef {{element: any, x: number, y: number, toX: number, toY: number, w: number, h: number, seen: boolean, look: string, at: string}} Token
- * @typedef {{group: any, line: any, core: any, head: any, label: any, look: string, edges: import("./state.js").Edge[]}} Arrow
+ * @typedef {{group: any, line: any, core: any, head: any, label: any, look: string, edges: Edge[]}} Arrow
  */
 
 /**
@@ -221,7 +222,7 @@ export function makeStage(payload, onPick) {
     lanes.timers.heading.textContent = `Timers, clock at ${when(state.time)}`;
   }
 
-  /** @param {import("./state.js").Edge[]} edges */
+  /** @param {Edge[]} edges */
   function showArrows(edges) {
     /** @type {Record<number, number>} */
     const fan = {};

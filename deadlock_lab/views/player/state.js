@@ -29,7 +29,6 @@
  * @property {[number, number[]][]} setters
  *
  * @typedef {{index: number, kind: string, task: number, by: number, place: number, detail: number}} Happening
- * @typedef {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}} Edge
  * @typedef {"running" | "ready" | "waiting" | "done" | "failed" | "cancelled" | ""} Lane
  *
  * @typedef {object} State
@@ -240,14 +239,14 @@ function drop(list, item) {
  * Who waits for whom: nodes are tasks (n >= 0) and resources (~n).
  * @param {Payload} payload
  * @param {State} state
- * @returns {Edge[]}
+ * @returns {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}[]}
  */
 export function edgesAt(payload, state) {
   const ring = new Set();
   for (const cycle of closedCycles(payload, state)) {
     cycle.nodes.slice(1).forEach((to, i) => ring.add(`${cycle.nodes[i]} ${to}`));
   }
-  /** @type {Edge[]} */
+  /** @type {{from: number, to: number, kind: "waits" | "holds" | "guess", cycle: boolean}[]} */
   const edges = [];
   const add = (/** @type {number} */ from, /** @type {number} */ to, /** @type {any} */ kind) =>
     edges.push({ from, to, kind, cycle: ring.has(`${from} ${to}`) });
