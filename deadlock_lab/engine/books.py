@@ -16,6 +16,9 @@ from .waits import Reading, await_chain, learner_frames
 __all__ = ["Books", "say", "tidy"]
 
 
+_new = tuple.__new__
+
+
 class _Table(dict[Any, int]):
     """Numbers its keys in the order in which they are first asked for."""
 
@@ -65,6 +68,7 @@ class Books:
         self.holders: dict[int, list[int]] = {}
         self._places = _Table()
         self._place_ids: dict[tuple[str, str, int, int], int] = {}
+        self._chains: dict[tuple[tuple[int, int], ...], tuple[int, list[CodeType]]] = {}
         self._files: dict[str, str] = {}
         self.last_place: dict[int, int] = {}
         self.waits = _Table()
@@ -82,7 +86,8 @@ class Books:
         detail: int = NOBODY,
     ) -> None:
         """Write down an event."""
-        self.events.append(Event(kind, self._now(), task, by, place, detail))
+        # As Event(…) does it, without its argument handling: no line here runs more often.
+        self.events.append(_new(Event, (kind, self._now(), task, by, place, detail)))
 
     # -- tasks -----------------------------------------------------------------------
 
@@ -143,10 +148,15 @@ class Books:
 
     def chain(self, frames: list[FrameType]) -> int:
         """Give the place where frames of the learner's have led, the outermost first."""
-        place = NOBODY
-        for code, line in calls(frames):
-            place = self._place(code, line, place)
-        return place
+        key = tuple([(id(frame.f_code), frame.f_lasti) for frame in frames])
+        known = self._chains.get(key)
+        if known is None:
+            place = NOBODY
+            for code, line in calls(frames):
+                place = self._place(code, line, place)
+            known = place, [frame.f_code for frame in frames]  # held: their ids stay their own
+            self._chains[key] = known
+        return known[0]
 
     def here(self, frames: list[FrameType], by: int) -> int:
         """Give the place of running frames; outside of any step there is none to show."""

@@ -169,6 +169,8 @@ def diagnose(trace: Trace, graph: WaitGraph, clues: Clues) -> tuple[Diagnosis, .
         The diagnoses: cycles first, then by resource. Tasks that merely wait behind
         others get none.
     """
+    if not graph.stuck_ids and clues.blocked is None:
+        return ()
     return tuple(_Ward(trace, graph, clues).round())
 
 

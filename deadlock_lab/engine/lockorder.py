@@ -11,13 +11,14 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .trace import Event, Kind, Trace
+from .trace import Kind, Trace
 
 __all__ = ["Risk", "Taken", "lock_order_risks"]
 
 _BUDGET = 20_000  # pairs of locks held together that are looked at
 _UNAWARE = frozenset({"sleep", "Lock.acquire"})  # waits that tell nobody of a task's end
 _ENDS = frozenset({Kind.DONE, Kind.FAILED, Kind.CANCELLED})
+_CHANGES = (Kind.ACQUIRED, Kind.RELEASED)
 
 
 class Taken(NamedTuple):
@@ -63,14 +64,16 @@ def lock_order_risks(trace: Trace) -> tuple[Risk, ...]:
     Returns:
         A risk for each pair of locks, by the moment when its second order was seen.
     """
-    lives = _Lives(trace)
+    lives: _Lives | None = None
     seen: dict[tuple[int, int], list[_Nested]] = {}
     found: dict[frozenset[int], Risk] = {}
     for new in itertools.islice(_nestings(trace), _BUDGET):
         pair = frozenset({new.outer, new.inner})
         for old in seen.get((new.inner, new.outer), ()):
-            if pair not in found and not old.gates & new.gates and lives.may_overlap(old, new):
-                found[pair] = _risk(trace, old, new)
+            if pair not in found and not old.gates & new.gates:
+                lives = lives or _Lives(trace)
+                if lives.may_overlap(old, new):
+                    found[pair] = _risk(trace, old, new)
         known = seen.setdefault((new.outer, new.inner), [])
         if len(known) < 10:  # a loop takes them over and over
             known.append(new)
@@ -79,8 +82,9 @@ def lock_order_risks(trace: Trace) -> tuple[Risk, ...]:
 
 def _nestings(trace: Trace) -> Iterator[_Nested]:
     held: dict[int, list[int]] = {}
-    for index, event in enumerate(trace.events):
-        if event.task < 0 or not _of_a_lock(trace, event):
+    changes = [(i, event) for i, event in enumerate(trace.events) if event.kind in _CHANGES]
+    for index, event in changes:
+        if event.task < 0 or trace.resources[event.detail].kind != "Lock":
             continue
         own = held.setdefault(event.task, [])
         if event.kind is Kind.RELEASED:
@@ -91,11 +95,6 @@ def _nestings(trace: Trace) -> Iterator[_Nested]:
             gates = frozenset(own) - {outer}
             yield _Nested(event.task, outer, event.detail, gates, event.place, index)
         own.append(event.detail)
-
-
-def _of_a_lock(trace: Trace, event: Event) -> bool:
-    changes = event.kind in (Kind.ACQUIRED, Kind.RELEASED)
-    return changes and trace.resources[event.detail].kind == "Lock"
 
 
 class _Lives:

@@ -33,7 +33,7 @@ def wait_graph(loop: RecordingLoop, *, main_over: bool) -> WaitGraph:
     frames: dict[int, list[FrameType]] = {}
     tasks = {books.ordinal(task): task for task in asyncio.all_tasks(loop)}
     for ordinal, task in sorted(tasks.items()):
-        chain = list(await_chain(task.get_coro()))
+        chain = await_chain(task.get_coro())
         frames[ordinal] = learner_frames(chain)
         if ordinal not in ready and (future := blocked_on(task)) is not None:
             wait = books.wait(read_wait(future, chain), frames[ordinal])

@@ -85,7 +85,7 @@ def task_of(callback: Any) -> Task[Any] | None:
     name = getattr(callback, "__name__", None) or type(callback).__name__
     if name in _STEPS or name == "TaskStepMethWrapper":
         owner: Task[Any] = callback.__self__
-        return owner if is_task(owner) else None
+        return owner if isinstance(owner, LabTask) or is_task(owner) else None
     return None
 
 

@@ -7,7 +7,8 @@ standard library with the lock, queue or event that they serve.
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any, Literal, NamedTuple
 
@@ -36,21 +37,41 @@ class Reading(NamedTuple):
     objects: tuple[object, ...]
 
 
-def links(awaitable: object) -> Iterator[tuple[object, FrameType]]:
-    """Yield what a suspended coroutine is made of: each coroutine or generator, with its frame."""
+def links(awaitable: object) -> list[tuple[object, FrameType]]:
+    """List what a suspended coroutine is made of: each coroutine or generator, with its frame."""
+    found = []
     while awaitable is not None:
-        for prefix, after in (("cr", "cr_await"), ("gi", "gi_yieldfrom"), ("ag", "ag_await")):
-            if (frame := getattr(awaitable, f"{prefix}_frame", None)) is not None:
-                yield awaitable, frame
-                awaitable = getattr(awaitable, after)
-                break
+        read = _READ.get(type(awaitable), _read_by_name)
+        frame, inner = read(awaitable)
+        if frame is not None:
+            found.append((awaitable, frame))
+            awaitable = inner
         else:
             awaitable = _unwrap(awaitable)
+    return found
 
 
-def await_chain(awaitable: object) -> Iterator[FrameType]:
-    """Yield the frames of a suspended coroutine, from its own to the innermost await."""
-    return (frame for _, frame in links(awaitable))
+def _read_by_name(awaitable: object) -> tuple[FrameType | None, object]:
+    # A compiler's coroutines are of a type of their own.
+    for names in _NAMES.values():
+        if getattr(awaitable, names[0], None) is not None:
+            return attrgetter(*names)(awaitable)
+    return None, None
+
+
+_NAMES = {
+    CoroutineType: ("cr_frame", "cr_await"),
+    GeneratorType: ("gi_frame", "gi_yieldfrom"),
+    AsyncGeneratorType: ("ag_frame", "ag_await"),
+}
+_READ: dict[type, Callable[[Any], tuple[FrameType | None, object]]] = {
+    kind: attrgetter(*names) for kind, names in _NAMES.items()
+}
+
+
+def await_chain(awaitable: object) -> list[FrameType]:
+    """List the frames of a suspended coroutine, from its own to the innermost await."""
+    return [frame for _, frame in links(awaitable)]
 
 
 def _unwrap(awaitable: object) -> object:
@@ -63,7 +84,7 @@ def _unwrap(awaitable: object) -> object:
     return None
 
 
-_DRIVEN = (AsyncGeneratorType, CoroutineType, GeneratorType)
+_DRIVEN = tuple(_NAMES)
 _OPAQUE = frozenset(
     {"async_generator_asend", "async_generator_athrow", "coroutine_wrapper", "anext_awaitable"}
 )
