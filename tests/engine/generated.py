@@ -11,6 +11,8 @@ from contextlib import suppress
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from deadlock_lab.engine.snapshot import can_be_cancelled
+
 EXAMPLES = int(os.environ.get("DEADLOCK_LAB_EXAMPLES", "0"))  # more, and others each time
 MAX_TIMERS = 14
 KINDS = 2  # locks, queues … of each kind
@@ -232,9 +234,8 @@ async def play(program, world):
 
 def clear_up(loop):
     for _ in range(10):
-        for task in asyncio.all_tasks(loop):
-            with suppress(RecursionError):  # a ring
-                task.cancel()
+        for task in filter(can_be_cancelled, asyncio.all_tasks(loop)):
+            task.cancel()
         loop.run_until_complete(turns(10))
     for task in asyncio.all_tasks(loop):  # in a ring, or notified without getting its lock back
         task._log_destroy_pending = False
