@@ -6,6 +6,7 @@ animated player. ``watch`` and ``diagnose`` give the same verdict for a program 
 real loop. Importing this package imports neither Jupyter nor matplotlib.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ._face import Run, run
@@ -14,10 +15,12 @@ from .engine.recording import Outcome
 
 if TYPE_CHECKING:
     from .live import Standing, Watch, diagnose, watch
+    from .schedules import Exploration, explore
 
 __all__ = [
     "BlockedStepError",
     "DeadlockError",
+    "Exploration",
     "NotModelledError",
     "Outcome",
     "Run",
@@ -25,19 +28,21 @@ __all__ = [
     "Standing",
     "Watch",
     "diagnose",
+    "explore",
     "run",
     "watch",
 ]
 
 __version__ = "0.1.0"
 
-_LIVE = frozenset({"Standing", "Watch", "diagnose", "watch"})
+_ROOMS = {
+    **dict.fromkeys(("Standing", "Watch", "diagnose", "watch"), "live"),
+    **dict.fromkeys(("Exploration", "explore"), "schedules"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is for real loops when it is first asked for."""
-    if name in _LIVE:
-        from . import live
-
-        return getattr(live, name)
+    """Import what a plain run does not need when it is first asked for."""
+    if name in _ROOMS:
+        return getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from .engine.loop import MAX_STEPS, MAX_TIME
 from .engine.masked import Masked
 from .engine.recording import Outcome, Recording
 from .engine.run import MAX_STEP_SECONDS, Program, execute
+from .engine.schedule import Schedule
 from .engine.trace import Trace
 from .engine.victims import Broken
 from .views.data import to_dict
@@ -180,6 +181,7 @@ def run(
     max_time: float = MAX_TIME,
     max_step_seconds: float = MAX_STEP_SECONDS,
     on_deadlock: Literal["stop", "break"] = "stop",
+    schedule: str | None = None,
 ) -> Run:
     """Run an asyncio program on a loop of its own, in virtual time, and record it.
 
@@ -198,14 +200,16 @@ def run(
             frees one member of each cycle, as a database does, by a ``DeadlockError`` where
             it waits, and goes on. It is the last that began to wait; where the same tasks
             meet again, another one has its turn.
+        schedule: a token from ``lab.explore``, which says which waits take longer than
+            written. It also seeds ``random`` for the run, so that the run can be repeated.
 
     Returns:
         The run as data. Errors of the program are in there too; ``run.result()`` raises them.
 
     Raises:
         TypeError: ``main`` is not something that can be run.
-        ValueError: a limit is not above 0, ``on_deadlock`` is neither of these, or the
-            coroutine has been run already.
+        ValueError: a limit is not above 0, ``on_deadlock`` is neither of these, the schedule
+            cannot be read, or the coroutine has been run already.
 
     >>> import asyncio, deadlock_lab as lab
     >>> async def main():
@@ -223,6 +227,7 @@ def run(
             max_time=max_time,
             max_step_seconds=max_step_seconds,
             on_deadlock=on_deadlock,
+            schedule=None if schedule is None else Schedule.parse(schedule),
         )
     )
 

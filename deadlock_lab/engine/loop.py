@@ -21,6 +21,7 @@ from typing import Any, ClassVar, TypeVarTuple, Unpack
 from weakref import WeakValueDictionary
 
 from .errors import DeadlockError, NotModelledError, RunawayError
+from .schedule import Oracle
 
 __all__ = ["MAX_STEPS", "MAX_TIME", "LabLoop", "nanoseconds", "seconds"]
 
@@ -122,6 +123,7 @@ class LabLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.max_steps = max_steps
         self.max_time = max_time
+        self.oracle: Oracle | None = None  # whom to ask by how much a timer is late
         self.steps = 0
         self.halted = ""  # why the loop may run nothing more, if so
         self.now = 0  # nanoseconds; what timers are compared with
@@ -148,13 +150,21 @@ class LabLoop(asyncio.BaseEventLoop):
     ) -> asyncio.TimerHandle:
         """Set a timer for a virtual time, in seconds."""
         self._check_closed()
-        timer = self._make_timer(when, callback, args, context)
-        heapq.heappush(self._scheduled, (nanoseconds(when), next(self._order), timer))
+        number, due = next(self._order), nanoseconds(when)
+        if self.oracle is not None:
+            due += self.oracle.late(number, due - self.now, callback)
+        timer = self._make_timer(when, callback, args, context, due)
+        heapq.heappush(self._scheduled, (due, number, timer))
         timer._scheduled = True  # type: ignore[attr-defined]
         return timer
 
     def _make_timer(
-        self, when: float, callback: Callable[..., object], args: Any, context: Context | None
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Any,
+        context: Context | None,
+        due: int,  # noqa: ARG002 (nanoseconds: the recording loop writes it down)
     ) -> asyncio.TimerHandle:
         return asyncio.TimerHandle(when, callback, args, self, context)
 
@@ -204,7 +214,7 @@ class LabLoop(asyncio.BaseEventLoop):
     def _fire_due(self) -> None:
         timers = self._scheduled
         while timers and timers[0][0] <= self.now:
-            timer = heapq.heappop(timers)[2]
+            _, number, timer = heapq.heappop(timers)
             timer._scheduled = False  # type: ignore[attr-defined]
             if timer._cancelled:
                 self._dead_timers -= 1
@@ -213,10 +223,10 @@ class LabLoop(asyncio.BaseEventLoop):
             # `while time() < deadline: await sleep(deadline - time())` would spin.
             self._clock = max(self._clock, timer.when(), self.now / 1e9)
             self._ready.append(timer)
-            self._timer_fired(timer)
+            self._timer_fired(timer, number)
 
-    def _timer_fired(self, timer: asyncio.TimerHandle) -> None:
-        """Do nothing: the recording loop listens here."""
+    def _timer_fired(self, timer: asyncio.TimerHandle, number: int) -> None:
+        """Do nothing: the loops that keep books listen here."""
 
     def call_soon_threadsafe(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 from .books import Books, say
 from .loop import LabLoop, nanoseconds
 from .places import program_frames
+from .schedule import purpose
 from .tasks import LabFuture, LabTask, task_of, wakes
 from .trace import CLOCK, NOBODY, Kind, Timer, Wait
 from .waits import await_chain, blocked_on, learner_frames, read_wait
@@ -107,12 +108,18 @@ class RecordingLoop(LabLoop):
         return handle
 
     def _make_timer(
-        self, when: float, callback: Callable[..., object], args: Any, context: Context | None
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: Any,
+        context: Context | None,
+        due: int,
     ) -> TimerHandle:
         timer = _CausedTimer(when, callback, args, self, context)
         timer.cause = CLOCK
         timer.index = len(self.books.timers)
-        self.books.timers.append(Timer(_purpose(callback), nanoseconds(when), self._actor))
+        late = due - nanoseconds(when)
+        self.books.timers.append(Timer(purpose(callback), due, self._actor, late))
         self._add_timer(Kind.TIMER_SET, timer, self._actor)
         return timer
 
@@ -127,7 +134,7 @@ class RecordingLoop(LabLoop):
         action()
         self._actor = NOBODY
 
-    def _timer_fired(self, timer: TimerHandle) -> None:
+    def _timer_fired(self, timer: TimerHandle, number: int) -> None:  # noqa: ARG002
         self._add_timer(Kind.TIMER_FIRED, timer, CLOCK)
         if self.books.timers[timer.index].purpose == "timeout":  # type: ignore[attr-defined]
             self.time_is_up()
@@ -224,17 +231,3 @@ class RecordingLoop(LabLoop):
                 task._log_traceback = False  # we say it instead
                 message = "a task failed and nobody looked at its error"
                 self.books.complain(message, task._exception, self.books.ordinal(task))
-
-
-def _purpose(callback: Any) -> str:
-    """Say what a timer is for, from what it will call."""
-    name = getattr(callback, "__name__", type(callback).__name__)
-    return _PURPOSES.get(name, name)
-
-
-_PURPOSES = {
-    "_set_result_unless_cancelled": "sleep",
-    "_on_timeout": "timeout",
-    "_release_waiter": "timeout",
-    "time_is_up": "timeout",  # our with_timeout
-}

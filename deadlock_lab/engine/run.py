@@ -19,11 +19,12 @@ from .masked import Sentry
 from .patches import patched
 from .recorder import RecordingLoop
 from .recording import Outcome, Recording
+from .schedule import Schedule, seeded
 from .snapshot import wait_graph
 from .teardown import clear_up
 from .victims import Judge
 
-__all__ = ["MAX_STEP_SECONDS", "Program", "execute"]
+__all__ = ["MAX_STEP_SECONDS", "Program", "check_limits", "execute"]
 
 MAX_STEP_SECONDS = 2.0
 """How long one step (what runs between two awaits) may take, in real seconds."""
@@ -38,15 +39,15 @@ def execute(
     max_time: float = MAX_TIME,
     max_step_seconds: float = MAX_STEP_SECONDS,
     on_deadlock: Literal["stop", "break"] = "stop",
+    schedule: Schedule | None = None,
 ) -> Recording:
     """Run a program to its end, its deadlock or its limit; see ``deadlock_lab.run``."""
     if on_deadlock not in ("stop", "break"):
         raise ValueError(f'on_deadlock must be "stop" or "break", but is {on_deadlock!r}')
-    _check_positive("max_steps", max_steps)
-    _check_positive("max_time", max_time)
-    _check_positive("max_step_seconds", max_step_seconds)
-    with beside_any_loop(), patched():
+    check_limits(max_steps=max_steps, max_time=max_time, max_step_seconds=max_step_seconds)
+    with beside_any_loop(), patched(), seeded(schedule.seed) if schedule else nullcontext():
         loop = RecordingLoop(max_steps=max_steps, max_time=max_time)
+        loop.oracle = schedule
         with watched(loop, max_step_seconds):
             judge = Judge(loop) if on_deadlock == "break" else None
             return copy_context().run(_record, loop, main, judge)
@@ -154,8 +155,10 @@ def _call(main: Callable[[], Any]) -> object:
     return main()
 
 
-def _check_positive(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, but is {value!r}")
-    if not value > 0 or math.isinf(value):
-        raise ValueError(f"{name} must be a finite number above 0, but is {value!r}")
+def check_limits(**limits: float) -> None:
+    """See that limits of a run are finite numbers above 0, or say which one is not."""
+    for name, value in limits.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} must be a number, but is {value!r}")
+        if not value > 0 or math.isinf(value):
+            raise ValueError(f"{name} must be a finite number above 0, but is {value!r}")

@@ -106,11 +106,15 @@ class Wait(NamedTuple):
 
 
 class Timer(NamedTuple):
-    """A timer: what it is for, when it is due (virtual nanoseconds), and whose it is."""
+    """A timer: what it is for, when it is due (virtual nanoseconds), and whose it is.
+
+    ``late`` says how many of these nanoseconds a schedule has added.
+    """
 
     purpose: str
     due: int
     task: int
+    late: int = 0
 
 
 class Complaint(NamedTuple):

@@ -44,7 +44,9 @@ TEMPLATES: Mapping[str, str] = {
     "WOKEN/nobody": "What {task} waited for is there: it is ready to run again.",
     "WOKEN/self": "{task} is ready to run again.",
     "TIMER_SET": "{task} sets a timer for {due} ({purpose}).",
+    "TIMER_SET/late": "{task} sets a timer for {due} ({purpose}, {late} late by the schedule).",
     "TIMER_SET/nobody": "A timer is set for {due} ({purpose}).",
+    "TIMER_SET/late/nobody": "A timer is set for {due} ({purpose}, {late} late by the schedule).",
     "TIMER_FIRED": "The clock stands at {time}: {task}'s {purpose} is over.",
     "TIMER_FIRED/jump": "The clock jumps to {time}: {task}'s {purpose} is over.",
     "TIMER_FIRED/timeout": "The clock stands at {time}: the time limit of {task} is up.",
@@ -264,6 +266,8 @@ def _variants(event: Event, jump: bool, closes: str, recording: Recording) -> li
     special = [""]
     if closes:
         special = [closes, ""]
+    elif event.kind is Kind.TIMER_SET and recording.trace.timers[event.detail].late:
+        special = ["/late"]
     elif jump:
         special = ["/jump", ""]
     elif event.place >= 0:
@@ -303,7 +307,10 @@ def _detail(event: Event, recording: Recording) -> dict[str, str]:
         case Kind.WAITS:
             return {"wait": describe(trace.waits[at], lambda t: code(trace.name(t)))}
         case Kind.TIMER_SET | Kind.TIMER_FIRED | Kind.TIMER_CANCELLED:
-            return {"purpose": trace.timers[at].purpose, "due": when(trace.timers[at].due)}
+            timer = trace.timers[at]
+            return {
+                "purpose": timer.purpose, "due": when(timer.due), "late": when(timer.late),
+            }  # fmt: skip
         case Kind.ACQUIRED | Kind.RELEASED:
             return {"resource": code(str(trace.resources[at]))}
         case Kind.FAILED | Kind.FREED:

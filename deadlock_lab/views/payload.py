@@ -47,7 +47,7 @@ def to_payload(recording: Recording) -> Payload:
         "places": [[labels.index(p.label), p.line, p.function, p.outer] for p in trace.places],
         "files": [[label, "\n".join(trace.sources.get(label, ()))] for label in labels],
         "waits": _waits(trace),
-        "timers": [list(timer) for timer in trace.timers],
+        "timers": [list(timer) if timer.late else list(timer[:3]) for timer in trace.timers],
         "errors": list(trace.errors),
         "complaints": [list(complaint) for complaint in trace.complaints],
         "closed": first_closing(recording),

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from deadlock_lab.patterns.guard import Path, guard
 
-RANDOM = random.Random(1)  # noqa: S311 — the same keys every time is the point
+RANDOM = random.Random(1)
 KEYS = [RANDOM.getrandbits(60) for _ in range(5_000)]
 ROUNDS = 3
 

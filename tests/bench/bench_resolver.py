@@ -100,7 +100,7 @@ async def shared() -> None:
 
 def layered() -> dict[int, list[int]]:
     """Each node needs three of the hundred before it."""
-    rng = random.Random(7)  # noqa: S311 - a graph, not a secret
+    rng = random.Random(7)
     return {
         node: rng.sample(range(max(0, node - 100), node), min(3, node)) for node in range(NODES)
     }
@@ -113,7 +113,7 @@ def wide() -> dict[int, list[int]]:
 
 async def dag(name: str, needs: dict[int, list[int]], *, longest: float = 0) -> None:
     """Compare both on one graph, whose values take up to ``longest`` seconds."""
-    rng = random.Random(7)  # noqa: S311 - delays, not secrets
+    rng = random.Random(7)
 
     async def node(*_: int) -> int:
         await asyncio.sleep(longest * rng.random())

@@ -47,7 +47,7 @@ def test_a_call_longer_than_the_generous_limit_raises_it():
 
 def test_proposals_keep_their_promise_as_often_as_they_say():
     """Draw from a known distribution; count the limits whose true rate is above the wanted."""
-    rng = random.Random(1)  # noqa: S311 — a sample, not a secret
+    rng = random.Random(1)
     rate, rounds = 0.05, 400
     true_quantile = -math.log(rate)  # of the exponential distribution
 
@@ -62,7 +62,7 @@ def test_proposals_keep_their_promise_as_often_as_they_say():
 
 
 def test_more_calls_bring_the_limit_down_to_the_quantile():
-    rng = random.Random(2)  # noqa: S311 — a sample, not a secret
+    rng = random.Random(2)
     latencies = [rng.expovariate(1) for _ in range(10_000)]
 
     few, many = recorded(latencies[:300]).propose(0.01), recorded(latencies).propose(0.01)

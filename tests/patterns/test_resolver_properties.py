@@ -167,7 +167,7 @@ async def later(steps: int, awaitable: Callable[[], Awaitable[Any]]) -> Any:
 
 
 async def ask_calmly(seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    rng = random.Random(seed)
     world = World(rng)
     asked = [rng.choice(world.keys) for _ in range(rng.randint(1, 6))]
     answers = await asyncio.gather(
@@ -193,7 +193,7 @@ async def ask_calmly(seed: int) -> None:
 
 
 async def ask_wildly(seed: int) -> None:
-    rng = random.Random(seed)  # noqa: S311 - a schedule, not a secret
+    rng = random.Random(seed)
     world = World(rng, acyclic=rng.random() < 0.3, failing=True)
     callers = []
     for _ in range(rng.randint(1, 10)):

@@ -152,7 +152,7 @@ async def pause(steps: int) -> None:
 def test_an_operation_is_refused_if_and_only_if_it_would_close_a_circle(
     on_loop: Callable[[Main], Any], seed: int
 ) -> None:
-    on_loop(Game(random.Random(seed)).play)  # noqa: S311 - a schedule, not a secret
+    on_loop(Game(random.Random(seed)).play)
 
 
 @settings(max_examples=150, deadline=None)

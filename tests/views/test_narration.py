@@ -125,7 +125,18 @@ def test_a_victim_is_told_to_give_up(record: Record) -> None:
 
 def test_templates_name_only_fields_that_are_known() -> None:
     used = {field for text in TEMPLATES.values() for field in re.findall(r"\{(\w+)\}", text)}
-    of_the_event = {"task", "by", "wait", "place", "resource", "purpose", "due", "time", "message"}
+    of_the_event = {
+        "task",
+        "by",
+        "wait",
+        "place",
+        "resource",
+        "purpose",
+        "due",
+        "late",
+        "time",
+        "message",
+    }
     assert used <= of_the_event | {"cycle", "stuck", "limit", "error"}
 
 

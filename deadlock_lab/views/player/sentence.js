@@ -39,6 +39,7 @@ function fieldsOf(payload, index) {
   else if (kind.startsWith("TIMER_")) {
     fields.purpose = payload.timers[detail][0];
     fields.due = when(payload.timers[detail][1]);
+    fields.late = when(payload.timers[detail][3] ?? 0);
   } else if (kind === "ACQUIRED" || kind === "RELEASED") {
     fields.resource = code(payload.resources[detail][2]);
   } else if (kind === "FAILED" || kind === "FREED") fields.error = payload.errors[detail].replace(/[.: ]+$/, "");

@@ -19,7 +19,7 @@
  * @property {[number, number, string, number][]} places file, line, function, outer place or -1
  * @property {[string, string][]} files label, text
  * @property {[string, string, number[], string][]} waits how, mode, targets, in words
- * @property {[string, number, number][]} timers purpose, due, task
+ * @property {[string, number, number, number?][]} timers purpose, due, task, how late by a schedule
  * @property {string[]} errors
  * @property {[string, string][]} complaints
  * @property {number} closed

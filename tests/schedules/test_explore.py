@@ -1,0 +1,325 @@
+"""``lab.explore``: what freezes is found, made small and can be replayed; proofs hold."""
+
+import asyncio
+import itertools
+import math
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import deadlock_lab as lab
+from deadlock_lab.engine.schedule import Schedule
+from deadlock_lab.schedules.attempt import Limits, attempts
+from deadlock_lab.schedules.latencies import Latencies, Spread
+
+from . import programs
+from .programs import Op, built
+
+
+def test_a_wait_of_10_ms_that_must_outlast_one_of_500_ms_is_found_by_default() -> None:
+    """The inversion of the issue, found by either strategy too."""
+    for strategy in ("both", "systematic", "random"):
+        assert lab.explore(programs.late_inversion, strategy=strategy).freezes > 0
+
+
+def test_what_is_found_is_shrunk_to_the_one_late_wait_that_it_takes() -> None:
+    """Also when it was found at random, among other late waits."""
+    for strategy in ("systematic", "random"):
+        found = lab.explore(programs.late_inversion, strategy=strategy)
+        assert found.schedule is not None
+        assert found.schedule.lateness == {0: 490_000_000}
+
+
+def test_shrinking_does_not_stop_above_the_minimum() -> None:
+    """Two late waits are needed here, and no more are kept."""
+    found = lab.explore(programs.two_late, strategy="random", runs=500)
+    assert found.schedule is not None
+    assert len(found.schedule.lateness) == 2
+
+
+def test_the_token_replays_the_freeze() -> None:
+    """``lab.run`` takes it, and the story names the wait."""
+    found = lab.explore(programs.late_inversion)
+    assert found.token == "0+490000000"
+    run = lab.run(programs.late_inversion, schedule=found.token)
+    assert (run.outcome, run.waits.cycles()) == (
+        "deadlock",
+        [("transfer", "transfer-2", "transfer")],
+    )
+    assert found.run is not None
+    assert found.run.trace == run.trace
+
+
+def test_the_story_names_the_wait_what_it_should_take_and_what_it_takes() -> None:
+    """In one sentence, with the line."""
+    story = lab.explore(programs.late_inversion).story
+    assert story.startswith("It freezes if transfer's sleep of 0.01 s (")
+    assert "programs.py line " in story
+    assert story.endswith(" takes 0.5 s.")
+
+
+def test_a_program_that_freezes_as_written_needs_no_schedule() -> None:
+    """The smallest schedule is the natural one."""
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        await asyncio.Event().wait()
+
+    found = lab.explore(main, runs=20)
+    assert (found.token, found.freezes, found.first_at) == ("natural", 20, 1)
+    assert found.story == "It freezes as it is written: no wait has to take longer."
+
+
+def test_a_pair_that_freezes_behind_a_main_that_finishes_counts() -> None:
+    """What is looked for is a task that can never go on, not only a main."""
+    found = lab.explore(programs.background_pair)
+    assert found.freezes > 0
+    assert found.outcomes == {lab.Outcome.FINISHED: 1_000}
+    assert found.run is not None
+    assert found.run.stuck == ("alice", "bob")
+
+
+def test_a_small_program_is_proved_free_of_deadlock() -> None:
+    """All orders of its waits have been tried."""
+    found = lab.explore(programs.ordered)
+    assert found.proved
+    assert "That is a proof" in found.explain()
+    assert found.runs.keys() == {"systematic"}
+
+
+def test_no_proof_is_claimed_beside_a_heartbeat() -> None:
+    """There is no end of orders."""
+    found = lab.explore(programs.beside_a_heartbeat, runs=300)
+    assert (found.freezes, found.proved) == (0, False)
+
+
+@pytest.mark.parametrize("program", [programs.with_a_limit, programs.reads_the_clock])
+def test_no_proof_is_claimed_where_more_than_the_order_of_waits_matters(program: Any) -> None:
+    """Time limits and looks at the clock depend on how long waits take."""
+    found = lab.explore(program, strategy="systematic")
+    assert (found.tried, found.timed, found.proved) == (math.inf, True, False)
+    assert "That is no proof" in found.explain()
+
+
+def test_a_bound_on_the_late_waits_is_kept_to_and_told() -> None:
+    """With none at all, only the natural order is tried."""
+    natural = lab.explore(programs.late_inversion, strategy="systematic", deviations=0)
+    assert (sum(natural.runs.values()), natural.tried, natural.proved) == (1, 0, False)
+    one = lab.explore(programs.ordered, strategy="systematic", deviations=1)
+    assert (one.tried, one.freezes) == (1, 0)
+    assert "Every order that holds back at most one wait was tried." in one.explain()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        programs.handed_over,
+        programs.joined_queue,
+        programs.with_a_limit,
+        programs.beside_a_heartbeat,
+    ],
+)
+def test_correct_programs_raise_no_alarm_in_10_000_schedules(program: Any) -> None:
+    """FIFO hand-over, a queue that is joined, a limit that is legitimate, a heartbeat."""
+    found = lab.explore(program, runs=2_500, strategy="random")
+    assert (found.freezes, set(found.outcomes)) == (0, {lab.Outcome.FINISHED})
+
+
+def test_replay_is_exact_for_200_random_schedules() -> None:
+    """A recorded run under an attempt's schedule ends as the attempt did."""
+
+    async def noisy() -> None:
+        lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+
+        async def transfer(first: asyncio.Lock, second: asyncio.Lock) -> None:
+            await asyncio.sleep(random.random())
+            async with first:
+                await asyncio.sleep(random.random() / 10)
+                async with second:
+                    pass
+
+        await asyncio.gather(transfer(lock_a, lock_b), transfer(lock_b, lock_a))
+
+    limits = Limits(10_000, 10_000, 2)
+    cases = [(Latencies(Spread(1, 100), seed), seed) for seed in range(200)]
+    done = attempts(noisy, cases, limits, listen=True)
+    outcomes = [lab.run(noisy, schedule=attempt.schedule.token).outcome for attempt in done]
+    assert outcomes == [attempt.outcome for attempt in done]
+    assert len(set(outcomes)) == 2
+    again = attempts(noisy, [(a.schedule, a.schedule.seed) for a in done], limits, listen=True)
+    assert again == done
+
+
+programs_of_locks = st.lists(
+    st.lists(
+        st.tuples(st.sampled_from(["sleep", "take", "give"]), st.integers(0, 2)),
+        min_size=1,
+        max_size=5,
+    ),
+    min_size=2,
+    max_size=3,
+)
+
+
+def by_brute_force(tasks: list[list[Op]], most: int) -> bool:
+    """Whether some choice of how much longer each sleep takes freezes the program."""
+    sleeps = sum(what == "sleep" and n > 0 for ops in tasks for what, n in ops)
+    grid = itertools.product(range(most + 1), repeat=sleeps)
+    limits = Limits(1_000, 1_000, 2)
+    return any(
+        attempts(built(tasks, extra), [(Schedule(), 0)], limits, listen=False)[0].freezes
+        for extra in grid
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs_of_locks)
+def test_a_proof_is_claimed_exactly_where_brute_force_finds_no_freeze(
+    tasks: list[list[Op]],
+) -> None:
+    """Every choice of latencies on a grid of ticks, against the orders that were tried."""
+    tasks = [[(what, n + 1 if what == "sleep" else n) for what, n in ops] for ops in tasks]
+    if sum(what == "sleep" for ops in tasks for what, _ in ops) > 4:
+        return
+    found = lab.explore(built(tasks), strategy="systematic", runs=3_000)
+    frozen = by_brute_force(tasks, most=5)
+    assert not (found.proved and frozen)
+    if found.tried == math.inf:
+        assert bool(found.freezes) == frozen
+
+
+def test_equal_calls_give_equal_results_whoever_runs_them() -> None:
+    """In this process, and on an executor's threads."""
+    here = lab.explore(programs.late_inversion, runs=200)
+    with ThreadPoolExecutor(3) as pool:
+        there = lab.explore(programs.late_inversion, runs=200, executor=pool)
+    assert told(here) == told(there) == told(lab.explore(programs.late_inversion, runs=200))
+
+
+def told(found: lab.Exploration) -> Any:
+    return (found.outcomes, found.runs, found.frozen, found.first_at, found.tried, found.token)
+
+
+def test_another_seed_draws_other_latencies() -> None:
+    """And the same one the same."""
+    counts = [
+        lab.explore(programs.late_inversion, strategy="random", seed=seed).freezes
+        for seed in (0, 1, 1)
+    ]
+    assert counts[0] != counts[1] == counts[2]
+
+
+def test_until_found_stops_at_the_first_freeze() -> None:
+    """No run is counted after it."""
+    found = lab.explore(programs.late_inversion, until_found=True)
+    assert sum(found.runs.values()) == found.first_at
+
+
+def test_ctrl_c_returns_what_was_found_so_far() -> None:
+    """The search is over, and says that it was interrupted."""
+    runs = 0
+
+    async def main() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 50:
+            raise KeyboardInterrupt
+        await programs.late_inversion()
+
+    found = lab.explore(main, progress=False)
+    assert found.interrupted
+    assert 30 <= sum(found.runs.values()) < 50
+    assert "was interrupted" in found.explain()
+
+
+def test_a_step_that_never_ends_ends_the_search_and_is_named() -> None:
+    """Otherwise each of a thousand runs would take its two seconds."""
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+        while True:
+            pass
+
+    began = time.monotonic()
+    found = lab.explore(main, max_step_seconds=0.2)
+    assert time.monotonic() - began < 10
+    assert "one step kept the loop busy" in found.explain()
+
+
+def test_a_program_that_does_not_freeze_again_when_replayed_is_told_so() -> None:
+    """It keeps something from run to run that the schedule does not decide."""
+    runs = 0
+
+    async def main() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 3:
+            await asyncio.Event().wait()
+        await asyncio.sleep(1)
+        await asyncio.gather(asyncio.sleep(1), asyncio.sleep(2))
+
+    found = lab.explore(main, runs=20)
+    assert not found.repeatable
+    assert "replayed, it did not freeze" in found.explain()
+
+
+def test_what_programs_print_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """A thousand runs would print a thousand times."""
+
+    async def main() -> None:
+        print("here")  # noqa: T201 (what is tested)
+
+    lab.explore(main, runs=10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_it_runs_inside_a_running_loop() -> None:
+    """As in a notebook's cell."""
+
+    async def cell() -> bool:
+        return lab.explore(programs.ordered).proved
+
+    assert asyncio.run(cell())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runs": 0}, "runs must be 1 or more, but is 0"),
+        ({"runs": 1.5}, "runs must be a whole number"),
+        ({"strategy": "luck"}, 'must be "both", "systematic" or "random", but is \'luck\''),
+        ({"deviations": -1}, "deviations must be 0 or more"),
+        ({"latency": (5, 1)}, "the least one first"),
+        ({"latency": (0, 1)}, "two factors above 0"),
+        ({"max_steps": 0}, "max_steps"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_by_name(options: dict[str, Any], message: str) -> None:
+    """Before anything runs."""
+    with pytest.raises((ValueError, TypeError), match=message):
+        lab.explore(programs.ordered, **options)
+
+
+def test_a_coroutine_is_refused_since_it_can_be_run_once_only() -> None:
+    """The message says what to write."""
+    coro = programs.ordered()
+    with pytest.raises(TypeError, match=r"write lab.explore\(main\)"):
+        lab.explore(coro)  # type: ignore[arg-type]
+    coro.close()
+
+
+def test_a_program_that_cannot_be_sent_to_an_executor_is_told_so() -> None:
+    """It closes over something that belongs to this process."""
+    guard = threading.Lock()
+
+    async def main() -> None:
+        guard.acquire()
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="cannot be sent"):
+        lab.explore(main, executor=pool)
