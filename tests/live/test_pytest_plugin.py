@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,21 +72,35 @@ async def resource():
 @pytest.mark.asyncio
 async def test_of_it(resource): ...
 """
+NOTHING_REPLACED = """
+def test_nothing_is_replaced(): assert asyncio.BaseEventLoop.run_forever.__name__ == "run_forever"
+"""
+EVERY_WAY = """
+@pytest.fixture
+def anyio_backend(): return "asyncio"
+def test_plainly(): asyncio.run(locks())
+@pytest.mark.asyncio
+async def test_asyncio(): await locks()
+@pytest.mark.anyio
+async def test_anyio(): await locks()
+def test_harmless(): asyncio.run(harmless())
+"""
+QUIET = ("-p", "no:cacheprovider")
 PLUGIN = ("-p", "deadlock_lab.live.pytest_plugin")
 
 
-def suite(tmp_path, tests, *options, seconds=25):
+def suite(tmp_path, tests, *options, lines=(), python=(), path=str(ROOT)):
     (tmp_path / "test_it.py").write_text(PROGRAMS + tests, encoding="utf-8")
     strict = ["[pytest]", "filterwarnings = error", "asyncio_default_fixture_loop_scope = function"]
-    (tmp_path / "pytest.ini").write_text("\n".join(strict), encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("\n".join([*strict, *lines]), encoding="utf-8")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--strict-config", "-p", "no:cacheprovider", *options],
+        [sys.executable, *python, "-m", "pytest", "--strict-config", *QUIET, *options],
         capture_output=True,
         text=True,
         check=False,
         cwd=tmp_path,
-        timeout=seconds,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=25,
+        env={**os.environ, "PYTHONPATH": path},
     )
 
 
@@ -110,14 +125,55 @@ def test_a_fixture_that_deadlocks_is_an_error(tmp_path):
 
 
 def test_it_is_off_unless_asked_for(tmp_path):
-    counts = """
-def test_nothing_is_replaced(): assert asyncio.BaseEventLoop.run_forever.__name__ == "run_forever"
-"""
-    assert "1 passed" in suite(tmp_path, counts).stdout
-    assert "1 failed" in suite(tmp_path, counts, *PLUGIN).stdout
+    assert "1 passed" in suite(tmp_path, NOTHING_REPLACED).stdout
+    assert "1 failed" in suite(tmp_path, NOTHING_REPLACED, *PLUGIN).stdout
 
 
 def test_a_line_of_the_configuration_turns_it_on(tmp_path):
     (tmp_path / "conftest.py").write_text("pytest_plugins = 'deadlock_lab.live.pytest_plugin'")
     options = ("-o", "deadlock_lab=true", "-k", "locks")
     assert "1 failed" in suite(tmp_path, SYNC, *options).stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """Install a wheel into a folder of its own; give options to have it beside pytest alone."""
+    for needed in ("hatchling", "pip", "pytest_asyncio", "anyio"):
+        pytest.importorskip(needed)
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    offline = ["--no-deps", "--no-index"]
+    build = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", folder, ROOT]
+    subprocess.run(build, check=True, timeout=60)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", *offline, "--target", folder / "own", wheel], check=True)
+    others = folder / "others"
+    others.mkdir()
+    for needed in ("pytest", "anyio", "pytest_asyncio"):
+        _link_all(Path(find_spec(needed).origin).parent.parent, others)
+    path = os.pathsep.join(map(str, (folder / "own", others)))
+    return {"path": path, "python": ["-S"]}  # without site-packages, where we are, too
+
+
+def _link_all(packages, folder):
+    ours = re.compile(r"(__editable__|_?deadlock.lab).*|.*\.pth")
+    for package in packages.iterdir():
+        if not ours.fullmatch(package.name) and not (folder / package.name).exists():
+            (folder / package.name).symlink_to(package)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_an_installed_wheel_is_inert_without_the_line(tmp_path, installed):
+    own = (
+        "def test_it_is_the_installed_one(): import deadlock_lab; assert 'own' in str(deadlock_lab)"
+    )
+    done = suite(tmp_path, NOTHING_REPLACED + own, **installed)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_an_installed_wheel_needs_no_more_than_the_line(tmp_path, installed):
+    done = suite(tmp_path, EVERY_WAY, lines=["deadlock_lab = true"], **installed)
+    assert "3 failed, 1 passed" in done.stdout, done.stdout + done.stderr
+    assert done.stdout.count("DeadlockError: Deadlock: 3 tasks wait for ever.") >= 3
+    assert done.stdout.count("The kind: lock ordering") >= 3
