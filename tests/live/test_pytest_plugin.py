@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+PATH = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 PROGRAMS = """
 import asyncio, threading
 import pytest
@@ -89,10 +90,12 @@ QUIET = ("-p", "no:cacheprovider")
 PLUGIN = ("-p", "deadlock_lab.live.pytest_plugin")
 
 
-def suite(tmp_path, tests, *options, lines=(), python=(), path=str(ROOT)):
+def suite(tmp_path, tests, *options, lines=(), python=(), path=PATH):
     (tmp_path / "test_it.py").write_text(PROGRAMS + tests, encoding="utf-8")
-    strict = ["[pytest]", "filterwarnings = error", "asyncio_default_fixture_loop_scope = function"]
-    (tmp_path / "pytest.ini").write_text("\n".join([*strict, *lines]), encoding="utf-8")
+    ini = ["[pytest]", "filterwarnings = error", *lines]
+    if find_spec("pytest_asyncio"):
+        ini.append("asyncio_default_fixture_loop_scope = function")
+    (tmp_path / "pytest.ini").write_text("\n".join(ini), encoding="utf-8")
     return subprocess.run(
         [sys.executable, *python, "-m", "pytest", "--strict-config", *QUIET, *options],
         capture_output=True,
