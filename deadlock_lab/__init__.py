@@ -9,7 +9,7 @@ real loop. Importing this package imports neither Jupyter nor matplotlib.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._face import Run, run
+from ._face import Run, race_explorer, run
 from .engine.errors import BlockedStepError, DeadlockError, NotModelledError, RunawayError
 from .engine.recording import Outcome
 
@@ -29,6 +29,7 @@ __all__ = [
     "Watch",
     "diagnose",
     "explore",
+    "race_explorer",
     "run",
     "watch",
 ]

@@ -1,6 +1,7 @@
 """The face: ``run`` and the ``Run`` that it returns, with a method for each way to look at it."""
 
 import sys
+from collections.abc import Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from .views.player import Player
+    from .views.race import RaceExplorer
 
-__all__ = ["Run", "run"]
+__all__ = ["Run", "race_explorer", "run"]
 
 
 class Run:
@@ -229,6 +231,50 @@ def run(
             on_deadlock=on_deadlock,
             schedule=None if schedule is None else Schedule.parse(schedule),
         )
+    )
+
+
+def race_explorer(
+    operation: float = 1.0,
+    limit: float = 0.6,
+    *,
+    way: str = "race",
+    when_cancelled: str = "stops",
+    latencies: str | Iterable[float] = "spread",
+) -> "RaceExplorer":
+    """Drag how long an operation takes and how long its limit is, and see who wins.
+
+    Each position of the handles is run for real, in virtual time. Below, the rate of false
+    alarms against the limit, counted over latencies of healthy calls. Needs the ``lab`` extra.
+
+    Args:
+        operation: how long the operation takes, in virtual seconds; above 0, and a day at most.
+        limit: how long the caller waits for it, in virtual seconds; likewise.
+        way: how the limit is put: ``race`` (the article's, as published), ``timeout``
+            (``asyncio.timeout``) or ``with_timeout`` (ours).
+        when_cancelled: what the operation does when it is asked to stop: ``stops``,
+            ``cleans up`` first, or ``carries on``.
+        latencies: how long healthy calls take: ``steady``, ``spread``, ``heavy tail``, or your
+            own figures, in seconds.
+
+    Returns:
+        The widget. ``print`` says in words what it shows, and ``.figure()`` draws it.
+
+    Raises:
+        TypeError, ValueError, traitlets.TraitError: an argument makes no sense.
+
+    >>> import deadlock_lab as lab
+    >>> print(lab.race_explorer(0.5, 2, way="with_timeout", latencies=[0.2, 0.4, 3]))
+    An operation of 0.5 s against a limit of 2 s: with_timeout, grace 0.5 s; when cancelled, the \
+operation stops at once.
+    The operation wins: the caller gets the result at 0.5 s. The timer is switched off.
+    A limit of 2 s gives up 1 of these 3 healthy calls: 33.3 % false alarms.
+    An operation that is frozen for good: the caller is free at 2 s.
+    """
+    from .views.race import RaceExplorer
+
+    return RaceExplorer(
+        operation, limit, way=way, when_cancelled=when_cancelled, latencies=latencies
     )
 
 

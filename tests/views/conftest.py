@@ -1,9 +1,10 @@
-"""Programs that between them show everything the views can draw."""
+"""Programs that between them show everything the views can draw, and node for their scripts."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -181,6 +182,19 @@ PROGRAMS = {
         callbacks, failing, trivial, endless, breeding, thronged, freed, rescued,
     )
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def node(missing: Callable[[str], NoReturn]) -> str:
+    """Find node: on the path, or the one that playwright brings along."""
+    if found := shutil.which("node"):
+        return found
+    try:
+        from playwright._impl._driver import compute_driver_executable
+
+        return str(compute_driver_executable()[0])
+    except ImportError:
+        missing("no node: neither on PATH nor in the playwright package")
 
 
 @pytest.fixture(scope="session")

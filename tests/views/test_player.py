@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -19,19 +18,6 @@ from deadlock_lab.views.player import Player, module_text, style_text
 
 Record = Callable[[str], Recording]
 MODULES = Path(player.__file__).parent
-
-
-@pytest.fixture(scope="session")
-def node(missing: Callable[[str], NoReturn]) -> str:
-    """Find node: on the path, or the one that playwright brings along."""
-    if found := shutil.which("node"):
-        return found
-    try:
-        from playwright._impl._driver import compute_driver_executable
-
-        return str(compute_driver_executable()[0])
-    except ImportError:
-        missing("no node: neither on PATH nor in the playwright package")
 
 
 @pytest.fixture(scope="session")
