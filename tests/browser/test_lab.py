@@ -1,4 +1,4 @@
-"""The first lesson in a real JupyterLab: run from the top, played by mouse and by keyboard."""
+"""Lessons in a real JupyterLab: run from the top, their widgets used by mouse and by keyboard."""
 
 import re
 import shutil
@@ -25,17 +25,28 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Path], st
 
 
 @pytest.fixture
-def lesson(lab_url: str, open_page: Callable[..., Any]) -> Any:
-    """Open the lesson and choose *Run All Cells*."""
-    page = open_page(f"{lab_url}lab/tree/{LESSON}?reset", viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(PATIENCE)
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for()
-    # Without a kernel it is "idle" too, and Run would ask which one to take.
-    page.locator(".jp-KernelName", has_text="Python 3").wait_for()
-    page.locator(IDLE).wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_text("Run All Cells", exact=True).click()
-    return page
+def open_lesson(lab_url: str, open_page: Callable[..., Any]) -> Callable[[str], Any]:
+    """Open a notebook and choose *Run All Cells*; takes its name, returns the page."""
+
+    def open_(name: str) -> Any:
+        page = open_page(
+            f"{lab_url}lab/tree/{name}?reset", viewport={"width": 1400, "height": 1000}
+        )
+        page.set_default_timeout(PATIENCE)
+        page.locator(".jp-Notebook .jp-Cell").first.wait_for()
+        # Without a kernel it is "idle" too, and Run would ask which one to take.
+        page.locator(".jp-KernelName", has_text="Python 3").wait_for()
+        page.locator(IDLE).wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        return page
+
+    return open_
+
+
+@pytest.fixture
+def lesson(open_lesson: Callable[[str], Any]) -> Any:
+    return open_lesson(LESSON)
 
 
 def cell(page: Any, source: str, direction: int) -> Any:
@@ -102,3 +113,40 @@ def test_the_lesson_runs_and_the_freeze_is_played_by_mouse_and_keyboard(lesson: 
 
     ARTEFACTS.mkdir(exist_ok=True)
     lesson.screenshot(path=ARTEFACTS / "the-freeze.png")
+
+
+def test_the_race_explorer_is_dragged_and_the_kernel_runs_each_race(
+    open_lesson: Callable[[str], Any],
+) -> None:
+    page = open_lesson("03-timeout-races.ipynb")
+    shown = cell(page, 'when_cancelled="carries on"', 1)
+    explorer = shown.locator(".dl-race")
+    story = explorer.locator(".dl-say")
+    story.filter(has_text="until 1.5 s, and its result is lost").wait_for()
+
+    explorer.get_by_role("radio", name="with_timeout").check()
+    story.filter(has_text="At 1.1 s the caller is let go with an error").wait_for()
+
+    limit = explorer.get_by_role("slider", name="The limit")
+    limit.scroll_into_view_if_needed()
+    box = limit.bounding_box()
+    track = explorer.locator(".dl-race-drag").last.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(track["x"] + track["width"] * 0.9, middle, steps=20)
+    page.mouse.up()
+    story.filter(has_text="The operation wins: the caller gets the result at 1.5 s.").wait_for()
+    assert limit.get_attribute("aria-valuetext") == "1.8 s"
+
+    page.keyboard.press("Shift+ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    explorer.get_by_text("A limit of 1.58 s").first.wait_for()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    story.filter(has_text="A tie: both are due at 1.5 s").wait_for()
+    page.keyboard.press("x")  # would cut the cell if it got as far as JupyterLab
+    assert explorer.is_visible()
+
+    ARTEFACTS.mkdir(exist_ok=True)
+    shown.screenshot(path=ARTEFACTS / "race-explorer.png")

@@ -180,7 +180,7 @@ def test_without_a_kernel_it_says_that_the_picture_is_old(explore: Callable[...,
     explorer.handle("The limit").focus()
     explorer.page.keyboard.press("ArrowRight")
     explorer.root.get_by_text("the picture still shows the race before").wait_for()
-    assert explorer.root.locator(".dl-say").inner_text() == story
+    explorer.wait_for_story(story)
     explorer.answers = True
     explorer.page.keyboard.press("End")
     explorer.wait_for_story("The operation wins")

@@ -59,6 +59,11 @@ export function inSeconds(seconds) {
   return `${Number(seconds.toPrecision(6))} s`;
 }
 
+/** Keep numbers together with their unit when a line is broken. @param {string} text */
+export function tied(text) {
+  return text.replace(/(\d) (?=s\b|%)/g, "$1\u00a0");
+}
+
 /** Whether a scene is of other handles than these. @param {Scene} scene @param {Record<string, number>} wanted */
 export function isOld(scene, wanted) {
   return scene.operation !== wanted.operation || scene.limit !== wanted.limit;
@@ -221,6 +226,7 @@ export function makeExplorer(first, choices, onSet) {
   let wanted = {};
   /** @type {ReturnType<typeof setTimeout>[]} */
   let waiting = [];
+  let touched = false; // what nobody asked for is not read out
 
   const say = make("p", "dl-say dl-race-say");
   const alarms = make("p", "dl-race-alarms");
@@ -255,6 +261,7 @@ export function makeExplorer(first, choices, onSet) {
   /** @param {string} name @param {number | string} value */
   function set(name, value) {
     if (wanted[name] === value) return;
+    touched = true;
     want({ ...wanted, [name]: value });
     later();
     onSet(name, value);
@@ -285,16 +292,16 @@ export function makeExplorer(first, choices, onSet) {
     scene = next;
     if (!isOld(scene, wanted)) hush();
     silence.textContent = "";
-    say.textContent = scene.story;
-    alarms.textContent = scene.alarms;
-    frozen.textContent = scene.frozen;
+    say.textContent = tied(scene.story);
+    alarms.textContent = tied(scene.alarms);
+    frozen.textContent = tied(scene.frozen);
     scene.lanes.forEach((lane, i) => lanes[i].show(lane, scene.longest));
     stop.hidden = scene.asked === null;
     const asked = (100 * (scene.asked ?? 0)) / scene.longest;
     stop.style.left = `${asked}%`;
     stop.classList.toggle("dl-race-flip", asked > 60);
     curve.show(scene);
-    waiting.push(setTimeout(() => {
+    if (touched) waiting.push(setTimeout(() => {
       aloud.textContent = `${scene.story} ${scene.alarms}`;
     }, PAUSE));
   }

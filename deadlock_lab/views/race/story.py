@@ -49,11 +49,6 @@ class Race:
         """Whether the operation and the limit are due at the same moment."""
         return self.setting.operation == self.setting.limit
 
-    @property
-    def end(self) -> int:
-        """When the last of them was over."""
-        return max(self.answered, self.over, self.timer_over)
-
 
 def run_race(setting: Setting) -> Race:
     """Run a race on the lab's loop, and once more with an operation that is frozen for good.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { inSeconds, isOld, keyed, outline, snap, ticks } from "./race.mjs";
+import { inSeconds, isOld, keyed, outline, snap, ticks, tied } from "./race.mjs";
 
 const scene = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
 
@@ -50,4 +50,8 @@ test("times are written without noise", () => {
 test("a scene is old when a handle has left it", () => {
   assert.equal(isOld(scene, { operation: scene.operation, limit: scene.limit }), false);
   assert.equal(isOld(scene, { operation: scene.operation, limit: scene.limit + 0.02 }), true);
+});
+
+test("no line ends between a number and its unit", () => {
+  assert.equal(tied("at 1.5 s, 5 steps, 20 % of 2 s"), "at 1.5\u00a0s, 5 steps, 20\u00a0% of 2\u00a0s");
 });
