@@ -66,8 +66,9 @@ def _gone(loop: RecordingLoop, wanted: Mapping[int, str]) -> Iterator[tuple[int,
     """
     ended = {e.task: e.kind for e in loop.books.events if e.kind in _ENDED}
     failed = {loop.books.ordinal(task): task for task in loop.failed}
+    things = loop.books.things()
     for resource, how in wanted.items():
-        thing, name = loop.books.things()[resource], loop.books.resources[resource]
+        thing, name = things[resource], loop.books.resources[resource]
         methods = _ENDERS.get(how, _SETS_FUTURE)
         able = [
             task

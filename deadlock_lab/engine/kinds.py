@@ -192,6 +192,7 @@ class _Ward:
 
     def __init__(self, trace: Trace, graph: WaitGraph, clues: Clues) -> None:
         self.trace, self.graph, self.clues = trace, graph, clues
+        self.stuck = frozenset(graph.stuck_ids)
         self.ends = {e.task: e for e in trace.events if e.kind in _ENDS}
         self.began = {e.task: i for i, e in enumerate(trace.events) if e.kind is Kind.WAITS}
 
@@ -268,9 +269,7 @@ class _Ward:
     def _behind(self, resource: int) -> bool:
         """Whether somebody who is stuck would see to a resource: then that is the trouble."""
         holders = self.graph.holders.get(resource, ())
-        return not {*holders, *self.graph.setters.get(resource, ())}.isdisjoint(
-            self.graph.stuck_ids
-        )
+        return not self.stuck.isdisjoint((*holders, *self.graph.setters.get(resource, ())))
 
     def _lone_kind(self, resource: int, tasks: list[int]) -> DeadlockKind | None:
         if self.graph.holders.get(resource):

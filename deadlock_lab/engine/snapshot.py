@@ -7,7 +7,7 @@ from typing import Any
 
 from .books import Books
 from .graph import Waiter, WaitGraph, find_stuck
-from .naming import may_set
+from .naming import all_set, may_set
 from .recorder import RecordingLoop
 from .tasks import is_task, task_of, wakes
 from .trace import Wait
@@ -148,14 +148,13 @@ def likely_setters(
     """Find the suspended tasks whose code could end what others wait for: a guess."""
     things, resources = books.things(), books.resources
     wanted = {~n for w in waiters.values() for n in w.wait.targets if n < 0}
-    guesses: dict[int, tuple[int, ...]] = {}
-    for resource in sorted(wanted - set(books.holders)):
-        able = tuple(
-            task
-            for task, waiter in waiters.items()
-            if ~resource not in waiter.wait.targets
-            and any(may_set(f, things[resource], resources[resource].kind) for f in frames[task])
-        )
-        if able:
-            guesses[resource] = able
-    return guesses
+    numbers = {id(things[r]): r for r in sorted(wanted - set(books.holders))}
+    kinds: dict[str, set[int]] = {}
+    for one, r in numbers.items():
+        kinds.setdefault(resources[r].kind, set()).add(one)
+    able: dict[int, list[int]] = {r: [] for r in numbers.values()}
+    for task, waiter in waiters.items():
+        for one in {one for frame in frames[task] for one in all_set(frame, kinds)}:
+            if ~numbers[one] not in waiter.wait.targets:
+                able[numbers[one]].append(task)
+    return {r: tuple(tasks) for r, tasks in able.items() if tasks}
