@@ -285,6 +285,48 @@ def test_the_line_that_is_told_of_is_marked(player: Player, recording: Recording
     assert pane["y"] <= box["y"] <= pane["y"] + pane["height"]
 
 
+async def late() -> None:
+    async with asyncio.timeout(1):
+        await asyncio.create_task(asyncio.sleep(60), name="slow")
+
+
+@pytest.mark.parametrize(
+    ("main", "kind", "mark"),
+    [(circle, Kind.FREED, "victim"), (late, Kind.CANCELLING, "stopping")],
+)
+def test_a_victim_and_a_cancelled_task_are_marked_as_such(
+    main: Any, kind: Kind, mark: str, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    """By a label and a border of their own, and in words for those who hear them."""
+    recording = execute(main, on_deadlock="break")
+    events = recording.trace.events
+    at = [event.kind for event in events].index(kind)
+    save_html(recording, tmp_path / "run.html")
+    page = open_page(f"{(tmp_path / 'run.html').as_uri()}#step={at}")
+    page.locator(".dl-task").first.wait_for()
+    marked = page.locator(f"[data-mark={mark}]", has_text=recording.trace.name(events[at].task))
+    assert marked.count() == 0
+    page.evaluate(f"location.hash = '#step={at + 1}'")
+    marked.wait_for()
+    assert marked.get_attribute("aria-label").endswith(f", {mark}")
+    label = marked.evaluate("task => getComputedStyle(task, '::after').content")
+    assert label in (f'"{mark}"', "attr(data-mark)")
+
+
+def test_a_timer_that_fires_is_seen_to(open_page: Callable[..., Any], tmp_path: Path) -> None:
+    recording = execute(late)
+    fires = [event.kind for event in recording.trace.events].index(Kind.TIMER_FIRED)
+    save_html(recording, tmp_path / "run.html")
+    page = open_page(f"{(tmp_path / 'run.html').as_uri()}#step={fires}")
+    page.locator(".dl-chip").first.wait_for()
+    assert page.locator(".dl-chip").all_inner_texts() == ["1 s\nmain: timeout", "60 s\nslow: sleep"]
+    page.evaluate(f"location.hash = '#step={fires + 1}'")
+    page.locator(".dl-fired", has_text="now").wait_for()
+    assert page.locator(".dl-chip").count() == 2
+    page.evaluate(f"location.hash = '#step={fires + 2}'")
+    page.wait_for_function("!document.querySelector('.dl-fired')")
+
+
 def test_names_are_text_and_never_markup(player: Player) -> None:
     player.press("End")
     player.root.locator("summary").click()

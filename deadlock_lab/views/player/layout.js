@@ -29,9 +29,9 @@ const MOST = 120; // homes outside of rings; who has none is counted
 const CROWDED = 24; // from so many nodes on, tokens are small
 
 /** @type {Scale} */
-const NORMAL = { letter: 7.3, token: 28, row: 40, extra: 46, widest: 152 };
+const NORMAL = { letter: 7.3, token: 28, row: 40, extra: 54, widest: 152 };
 /** @type {Scale} */
-const DENSE = { letter: 6.4, token: 20, row: 27, extra: 32, widest: 96 };
+const DENSE = { letter: 6.4, token: 20, row: 27, extra: 40, widest: 96 };
 
 /** @param {import("./state.js").Payload} payload @param {number} width @returns {Plan} */
 export function plan(payload, width) {
@@ -40,7 +40,8 @@ export function plan(payload, width) {
   const widest = Math.min(scale.widest, Math.max(104, Math.round(width * 0.31)));
   const size = (/** @type {number} */ node) => {
     const name = node >= 0 ? payload.tasks[node][0] : payload.resources[~node][0];
-    const w = Math.round([...name].length * scale.letter + scale.extra);
+    const extra = scale.extra * (node >= 0 ? 1 : 0.7); // only a task has a turn beside its name
+    const w = Math.round([...name].length * scale.letter + extra);
     return { w: Math.max(dense ? 44 : 56, Math.min(widest, w)), h: scale.token };
   };
   const { homes, rings, height } = waitingHomes(payload, width, scale, size);

@@ -3,7 +3,7 @@
 import { calm, draw, icon, make, turnInto } from "./dom.js";
 import { place, plan } from "./layout.js";
 import { when } from "./sentence.js";
-import { closedCycles, edgesAt, isClosed } from "./state.js";
+import { closedCycles, edgesAt, eventAt, isClosed, length } from "./state.js";
 
 const TITLES = { running: "Running", ready: "Ready", waiting: "Waiting", timers: "Timers", finished: "Finished" };
 const NOBODY = {
@@ -57,6 +57,7 @@ export function makeStage(payload, onPick) {
   /** @type {import("./state.js").State | null} */
   let shown = null;
   let picked = -1;
+  const victims = victimsOf(payload);
 
   /** @param {number} node */
   function token(node) {
@@ -105,18 +106,20 @@ export function makeStage(payload, onPick) {
   }
 
   /** @param {import("./layout.js").Plan} layout */
-  function drawRings({ rings: all }) {
+  function drawRings({ rings: all, size }) {
     rings.replaceChildren(...all.map((ring, i) => {
       const group = draw("g", { class: "dl-ring" });
       const members = ring.nodes.filter((node) => node >= 0).length;
-      const write = (/** @type {string} */ words, /** @type {number} */ down) => {
-        const text = draw("text", { x: ring.cx, y: ring.cy + 5 + down });
-        text.textContent = words;
+      const inside = 2 * ring.rx - Math.max(...ring.nodes.map((node) => size(node).w));
+      const words = [
+        ...(payload.cycles[i].guessed ? ["perhaps a"] : []),
+        ...(members < 2 ? ["cycle"] : inside < 120 ? ["cycle", `of ${members}`] : [`cycle of ${members}`]),
+      ];
+      words.forEach((line, n) => {
+        const text = draw("text", { x: ring.cx, y: ring.cy + 5 + 20 * (n - (words.length - 1) / 2) });
+        text.textContent = line;
         group.append(text);
-      };
-      const { guessed } = payload.cycles[i];
-      if (guessed) write("perhaps a", -10);
-      write(members > 1 ? `cycle of ${members}` : "cycle", guessed ? 10 : 0);
+      });
       return group;
     }));
   }
@@ -169,21 +172,25 @@ export function makeStage(payload, onPick) {
     if (ringed && lane === "waiting") classes.push("dl-in-cycle");
     else if (state.ended && payload.stuck.includes(task)) classes.push("dl-stuck");
     if (state.cancelling[task]) classes.push("dl-cancelling");
+    if (state.position >= victims[task]) classes.push("dl-victim");
     if (spot.hidden) classes.push("dl-gone");
     if (picked >= 0) classes.push(picked === task ? "dl-picked" : "dl-faint");
     const turn = lane === "ready" ? String(state.ready.indexOf(task) + 1) : "";
-    dress(one, task, classes.join(" "), asleep ? "sleeping" : lane, turn);
+    const mark = state.position >= victims[task] ? "victim" : state.cancelling[task] ? "stopping" : "";
+    dress(one, task, classes.join(" "), asleep ? "sleeping" : lane, turn, mark);
   }
 
-  /** Most tasks look as they did a step ago: those cost nothing. @param {Token} one @param {number} task @param {string} classes @param {string} doing @param {string} turn */
-  function dress(one, task, classes, doing, turn) {
+  /** Most tasks look as they did a step ago: those cost nothing. @param {Token} one @param {number} task @param {string} classes @param {string} doing @param {string} turn @param {string} mark */
+  function dress(one, task, classes, doing, turn, mark) {
     const look = `${classes} ${doing} ${turn}`;
     if (look === one.look) return;
     one.look = look;
     one.element.className = classes;
     turnInto(one.element.firstChild, doing);
     one.element.lastChild.dataset.turn = turn;
-    one.element.setAttribute("aria-label", `${payload.tasks[task][0]}: ${turn ? `${doing}, turn ${turn}` : doing}`);
+    one.element.dataset.mark = mark;
+    const said = [doing, turn && `turn ${turn}`, mark].filter((part) => part).join(", ");
+    one.element.setAttribute("aria-label", `${payload.tasks[task][0]}: ${said}`);
     one.element.setAttribute("aria-pressed", String(picked === task));
   }
 
@@ -200,24 +207,29 @@ export function makeStage(payload, onPick) {
   /** @param {import("./state.js").State} state @param {Record<string, number>} more */
   function showLanes(state, more) {
     for (const name of /** @type {const} */ (["running", "ready", "waiting", "timers", "finished"])) {
-      lanes[name].nobody.hidden = state[name].length > 0;
+      lanes[name].nobody.hidden = state[name].length > 0 || (name === "timers" && state.event?.kind === "TIMER_FIRED");
       lanes[name].more.textContent = more[name] ? `+${more[name]}` : "";
       lanes[name].box.classList.toggle("dl-busy", state[name].length > 0);
     }
   }
 
+  /** @param {number} timer @param {boolean} fired this very moment */
+  function chip(timer, fired) {
+    const [purpose, due, task] = payload.timers[timer];
+    const whose = task >= 0 ? payload.tasks[task][0] : "";
+    const text = whose ? `${whose}: ${purpose}` : purpose;
+    return make("span", `dl-chip${fired ? " dl-fired" : ""}`, { title: `${when(due)} ${text}` }, icon(fired ? "rings" : "sleeping"),
+      make("b", "", {}, fired ? "now" : when(due)), make("span", "dl-name", {}, text));
+  }
+
   /** @param {import("./state.js").State} state */
   function showTimers(state) {
     const room = Math.max(1, Math.floor(((layout?.lanes.timers.w ?? 300) - 70) / 165));
-    const next = state.timers.slice(0, room);
-    const rest = state.timers.length - next.length;
-    chips.replaceChildren(...next.map((timer) => {
-      const [purpose, due, task] = payload.timers[timer];
-      const whose = task >= 0 ? payload.tasks[task][0] : "";
-      const text = whose ? `${whose}: ${purpose}` : purpose;
-      return make("span", "dl-chip", { title: `${when(due)} ${text}` }, icon("sleeping"),
-        make("b", "", {}, when(due)), make("span", "dl-name", {}, text));
-    }));
+    const event = state.event;
+    const fired = event?.kind === "TIMER_FIRED" ? [event.detail] : [];
+    const next = [...fired, ...state.timers].slice(0, room);
+    const rest = fired.length + state.timers.length - next.length;
+    chips.replaceChildren(...next.map((timer) => chip(timer, fired.includes(timer))));
     if (rest) chips.append(make("span", "dl-chip-more", {}, `+${rest}`));
     lanes.timers.heading.textContent = `Timers, clock at ${when(state.time)}`;
   }
@@ -337,6 +349,17 @@ export function makeStage(payload, onPick) {
       frame = 0;
     },
   };
+}
+
+/** From which position on a task is the victim of a broken deadlock, by task. @param {import("./state.js").Payload} payload */
+function victimsOf(payload) {
+  /** @type {number[]} */
+  const victims = [];
+  for (let at = 0; at < length(payload); at += 1) {
+    const { kind, task } = eventAt(payload, at);
+    if (kind === "FREED") victims[task] ??= at + 1;
+  }
+  return victims;
 }
 
 /** @typedef {{x: number, y: number}} Point */
