@@ -99,7 +99,7 @@ def weight(recording, html):
     size = len(html.encode()) / 1000
     return (
         f"an event sent to a notebook: {over(len(columns) / events, 15, 'bytes')}; "
-        f"a saved page: {over(size, 60, 'kB') if events < 1_100 else f'{size:.0f} kB'}"
+        f"a saved page: {over(size, 60, 'kB') if events < 2_000 else f'{size:.0f} kB'}"
     )
 
 

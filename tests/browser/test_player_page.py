@@ -12,8 +12,8 @@ from deadlock_lab.engine.recording import Recording
 from deadlock_lab.engine.run import execute
 from deadlock_lab.engine.trace import Kind
 from deadlock_lab.views.cycles import first_closing
+from deadlock_lab.views.html import output, save_html
 from deadlock_lab.views.html import page as page_of
-from deadlock_lab.views.html import save_html
 from deadlock_lab.views.narration import transcript
 from deadlock_lab.views.payload import opening
 
@@ -471,6 +471,21 @@ def test_axe_finds_no_violation(
     assert violations(page, npm_packages) == []
 
 
+def test_axe_finds_no_violation_in_two_outputs_of_one_notebook(
+    open_page: Callable[..., Any], recording: Recording, tmp_path: Path, npm_packages: Path
+) -> None:
+    piece = output(recording, b"", "The picture in words")
+    path = tmp_path / "notebook.html"
+    path.write_text(
+        f"<!doctype html><html lang=en><title>A notebook</title><main><h1>A notebook</h1>"
+        f"<section>{piece}</section><section>{piece}</section></main>",
+        encoding="utf-8",
+    )
+    page = open_page(path.as_uri(), reduced_motion="reduce")
+    page.locator(".deadlock-lab").nth(1).wait_for()
+    assert violations(page, npm_packages) == []
+
+
 def test_axe_would_find_a_violation(
     open_page: Callable[..., Any], url: str, npm_packages: Path
 ) -> None:
@@ -517,7 +532,7 @@ def visitor(open_page: Callable[..., Any], tmp_path: Path) -> Callable[[int], Pl
 
 
 def test_the_await_chain_stands_above_the_source(visitor: Callable[[int], Player]) -> None:
-    chain = visitor(1).root.get_by_role("navigation", name="Await chain")
+    chain = visitor(1).root.get_by_role("group", name="Await chain")
     first, second = visit.__code__.co_firstlineno, gate.__code__.co_firstlineno
     names = [re.sub(r".*\.", "", text) for text in chain.get_by_role("button").all_inner_texts()]
     assert names[1:] == [f"visit:{first + 2}", f"visit:{first + 4}", f"gate:{second + 2}"]
@@ -543,6 +558,6 @@ def test_a_call_of_the_chain_leads_to_its_line(by: str, visitor: Callable[[int],
 
 
 def test_a_long_chain_is_left_out_in_the_middle(visitor: Callable[[int], Player]) -> None:
-    chain = visitor(30).root.get_by_role("navigation", name="Await chain")
+    chain = visitor(30).root.get_by_role("group", name="Await chain")
     assert chain.get_by_role("button").count() == 5
     assert "28 more" in chain.inner_text()

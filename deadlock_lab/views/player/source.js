@@ -35,8 +35,8 @@ function coloured(text) {
 /** @param {import("./state.js").Payload} payload */
 export function makeSource(payload) {
   const title = make("div", "dl-source-title");
-  const chain = make("nav", "dl-chain", { "aria-label": "Await chain" });
-  const code = make("div", "dl-code", { tabindex: "0", role: "region", "aria-label": "Source code" });
+  const chain = make("div", "dl-chain", { role: "group", "aria-label": "Await chain" });
+  const code = make("div", "dl-code", { tabindex: "0", role: "group", "aria-label": "Source code" });
   const element = make("section", "dl-source", {}, title, chain, code);
   let file = -1;
   /** @type {Map<number, {row: any, tags: any}>} */
