@@ -50,7 +50,7 @@ clean:
 	@touch $@
 
 .venv/bench: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --editable '.[lab,test,bench]'
+	$(BIN)/python -m pip install --quiet --editable '.[lab,test,peers,bench]'
 	@touch $@
 
 .venv/test: pyproject.toml | .venv/bin/python

@@ -61,6 +61,12 @@ class _Watch:
         self._throws = 0
         self.touch()
 
+    def attend(self, loop: LabLoop) -> None:
+        """Watch another loop from now on."""
+        self._loop = loop
+        self._patience = self._limit
+        self.touch()
+
     def touch(self) -> None:
         """Count from now."""
         self._throws = 0
@@ -172,8 +178,10 @@ _watches: dict[int, list[_Watch]] = {}  # by thread; the last one of a thread is
 
 
 @contextmanager
-def watched(loop: LabLoop, limit: float) -> Iterator[None]:
+def watched(loop: LabLoop, limit: float) -> Iterator["_Watch"]:
     """Stop a step that takes more than ``limit`` real seconds.
+
+    What is yielded can be told to ``attend`` another loop, one after the other.
 
     On the main thread by a signal, which also ends a blocking call; elsewhere (and
     on Windows) from a second thread, which can only end a loop of Python code.
@@ -185,7 +193,7 @@ def watched(loop: LabLoop, limit: float) -> Iterator[None]:
     by = _by_signal if main and hasattr(signal, "setitimer") else _by_thread
     try:
         with by(watch, limit / _LOOKS):
-            yield
+            yield watch
     finally:
         mine.pop()
         if mine:

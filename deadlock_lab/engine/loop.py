@@ -181,7 +181,8 @@ class LabLoop(asyncio.BaseEventLoop):
         ready = self._ready
         if not ready and not self._stopping:
             self._advance()
-        self._fire_due()
+        if self._scheduled and self._scheduled[0][0] <= self.now:
+            self._fire_due()
         for _ in range(len(ready)):
             handle = ready.popleft()
             if handle._cancelled:

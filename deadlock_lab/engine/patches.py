@@ -22,13 +22,20 @@ from .patching import Patches
 from .recorder import RecordingLoop
 from .tasks import wakes
 
-__all__ = ["patched"]
+__all__ = ["confined", "patched"]
 
 
 @contextmanager
 def patched() -> Iterator[None]:
-    """Have everything changed that a run needs while the body runs it."""
-    with _OF_RUNS:
+    """Have everything changed that a recorded run needs while the body runs it."""
+    with confined(), _RECORDED:
+        yield
+
+
+@contextmanager
+def confined() -> Iterator[None]:
+    """Have a run keep to its virtual clock, and to the order in which it is told things."""
+    with _CONFINED:
         yield
 
 
@@ -134,11 +141,14 @@ def _in_order(_: Any) -> Callable[..., Any]:
     return unique
 
 
-_OF_RUNS = Patches(
+_RECORDED = Patches(
     (asyncio.Lock, "_locked", lambda _: _Watched("_locked", _lock_changed)),
     (asyncio.Semaphore, "_value", lambda _: _Watched("_value", _permits_changed)),
     (asyncio.Condition, "notify", _notify),
     (asyncio.Event, "clear", _clear),
+)
+
+_CONFINED = Patches(
     (asyncio.tasks, "set", _in_order),
     (
         threading.Thread,

@@ -37,6 +37,10 @@ def purpose(callback: Any) -> str:
 class Oracle(Protocol):
     """Whom a loop asks, as it sets a timer, by how much that is to be late."""
 
+    @property
+    def lateness(self) -> Mapping[int, int]:
+        """What is answered, or has been, in virtual nanoseconds by the timer's number."""
+
     def late(self, number: int, length: int, callback: Callable[..., object]) -> int:
         """Say by how much a timer is late.
 

@@ -6,9 +6,10 @@ is the writing down, which takes most of a recorded run's time.
 
 import asyncio
 import itertools
+import random
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import closing, redirect_stdout
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from io import StringIO
@@ -18,7 +19,7 @@ from ..engine.errors import BlockedStepError, DeadlockError, RunawayError
 from ..engine.graph import OWNED
 from ..engine.guards import beside_any_loop, watched
 from ..engine.loop import LabLoop, nanoseconds
-from ..engine.patches import patched
+from ..engine.patches import confined
 from ..engine.recording import Outcome
 from ..engine.run import execute
 from ..engine.schedule import Oracle, Schedule, purpose, seeded
@@ -76,20 +77,6 @@ class Attempt:
     fired: tuple[Firing, ...] = ()
 
 
-class _Noting:
-    """Asks another oracle, and notes the schedule that its answers make."""
-
-    def __init__(self, oracle: Oracle) -> None:
-        self._oracle = oracle
-        self.lateness: dict[int, int] = {}
-
-    def late(self, number: int, length: int, callback: Callable[..., object]) -> int:
-        late = self._oracle.late(number, length, callback)
-        if late:
-            self.lateness[number] = late
-        return late
-
-
 class _AttemptLoop(LabLoop):
     """A ``LabLoop`` that is deterministic as the recording one is, and keeps no books."""
 
@@ -118,9 +105,6 @@ class _AttemptLoop(LabLoop):
 
     def default_exception_handler(self, context: Any) -> None:
         """Keep quiet of what nobody caught: the recorded run will tell."""
-
-    def signalled(self, thing: object, *, heard: bool) -> None:
-        """Hear of an event's or a condition's signal, which is nothing to us."""
 
     def time(self) -> float:
         """Return the virtual time; whoever asks for it depends on more than an order."""
@@ -166,20 +150,29 @@ def attempts(
     """
     done: list[Attempt] = []
     # One at a time in a process, for what is changed here is everybody's.
-    with _alone, beside_any_loop(), patched(), redirect_stdout(StringIO()):
-        for oracle, seed in cases:
-            done.append(_attempt(main, oracle, seed, limits, listen))
-            if done[-1].blocked:
-                break
+    with _alone, beside_any_loop(), confined(), redirect_stdout(StringIO()), seeded(0):
+        none_yet = closing(_AttemptLoop(limits, listen=listen))
+        with none_yet as idle, watched(idle, limits.max_step_seconds) as watch:
+            for oracle, seed in cases:
+                loop = _AttemptLoop(limits, listen=listen)
+                watch.attend(loop)
+                loop.oracle = oracle
+                random.seed(seed)
+                ending = copy_context().run(_run, loop, main)
+                done.append(_attempt(main, loop, Schedule(oracle.lateness, seed), limits, *ending))
+                if done[-1].blocked:
+                    break
     return done
 
 
-def _attempt(main: Program, oracle: Oracle, seed: int, limits: Limits, listen: bool) -> Attempt:
-    loop = _AttemptLoop(limits, listen=listen)
-    loop.oracle = noting = _Noting(oracle)
-    with watched(loop, limits.max_step_seconds), seeded(seed):
-        outcome, suspect = copy_context().run(_run, loop, main)
-    schedule = Schedule(noting.lateness, seed)
+def _attempt(
+    main: Program,
+    loop: _AttemptLoop,
+    schedule: Schedule,
+    limits: Limits,
+    outcome: Outcome,
+    suspect: bool,
+) -> Attempt:
     return Attempt(
         schedule=schedule,
         outcome=outcome,
@@ -192,18 +185,21 @@ def _attempt(main: Program, oracle: Oracle, seed: int, limits: Limits, listen: b
 
 def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool]:
     """Run to the end; return how that was, and whether main may have left stuck tasks behind."""
-    ended = False
+    ended, left = False, None
     try:
-        task = loop.create_task(main())
-        outcome = _drive(loop, task)
+        outcome = _drive(loop, loop.create_task(main()))
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
-        return outcome, ended and any(map(_may_be_stuck, asyncio.all_tasks(loop)))
-    finally:
         left = asyncio.all_tasks(loop)
-        if left or len(loop._asyncgens):
-            # Where it ended, nothing is known of rings, which could not be cancelled.
-            clear_up(loop, () if ended else left)
-        loop.close()
+        return outcome, ended and any(map(_may_be_stuck, left))
+    finally:
+        _clear_up(loop, asyncio.all_tasks(loop) if left is None else left, ended)
+
+
+def _clear_up(loop: _AttemptLoop, left: set[asyncio.Task[Any]], ended: bool) -> None:
+    if left or len(loop._asyncgens):
+        # Where it ended, nothing is known of rings, which could not be cancelled.
+        clear_up(loop, () if ended else left)
+    loop.close()
 
 
 def _drive(loop: _AttemptLoop, task: asyncio.Task[Any]) -> Outcome:

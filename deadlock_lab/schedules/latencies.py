@@ -28,15 +28,20 @@ class Latencies:
     Args:
         spread: the bounds of the factor.
         seed: what to draw from.
+
+    Attributes:
+        lateness: what was drawn, in nanoseconds by the timer's number.
     """
 
     def __init__(self, spread: Spread, seed: int) -> None:
+        self.lateness: dict[int, int] = {}
         self._least, self._ratio = spread.least, spread.most / spread.least
         self._draw = random.Random(seed).random  # noqa: S311 (a search, no secret)
 
-    def late(self, number: int, length: int, callback: Callable[..., object]) -> int:  # noqa: ARG002
+    def late(self, number: int, length: int, callback: Callable[..., object]) -> int:
         """Draw by how much a timer is late; see ``Oracle``. Time limits are kept to."""
         if self._draw() < 0.5 or not 0 < length < _NEVER or purpose(callback) == "timeout":
             return 0
         factor: float = self._least * self._ratio ** self._draw()
-        return round(length * (factor - 1))
+        self.lateness[number] = late = round(length * (factor - 1))
+        return late
