@@ -165,7 +165,7 @@ class RecordingLoop(LabLoop):
         if task.done():
             self._end(task, ordinal)
             return
-        chain = list(await_chain(task.get_coro()))
+        chain = await_chain(task.get_coro())
         frames = learner_frames(chain)
         place = books.where(frames, ordinal)
         if future := blocked_on(task):

@@ -223,7 +223,7 @@ def _may_be_stuck(task: asyncio.Task[Any]) -> bool:
     future = blocked_on(task)
     if future is None:
         return False
-    things = read_wait(future, list(await_chain(task.get_coro()))).objects
+    things = read_wait(future, await_chain(task.get_coro())).objects
     return any(is_task(thing) or type(thing).__name__ in OWNED for thing in things)
 
 
