@@ -14,7 +14,7 @@ from deadlock_lab.engine.trace import Kind
 from deadlock_lab.views.cycles import first_closing
 from deadlock_lab.views.html import output, save_html
 from deadlock_lab.views.html import page as page_of
-from deadlock_lab.views.narration import transcript
+from deadlock_lab.views.narration import transcript, when
 from deadlock_lab.views.payload import opening
 
 pytestmark = pytest.mark.browser
@@ -260,16 +260,27 @@ def test_one_task_can_be_followed(by: str, player: Player) -> None:
     else:
         player.press("]", "]")
     assert player.root.locator(".dl-picked").inner_text() == "A"
-    story = player.root.locator(".dl-steps li").all_inner_texts()
+    story = player.root.locator(".dl-steps tbody tr").all_inner_texts()
     assert story
     assert all(re.search(r"\bA\b", line) for line in story)
     player.press("Escape")
     assert player.root.locator(".dl-picked").count() == 0
 
 
-def test_a_sentence_of_the_list_leads_to_its_moment(player: Player) -> None:
+def test_every_step_is_a_row_of_a_table(player: Player, recording: Recording) -> None:
     player.root.locator("summary").click()
-    player.root.locator(".dl-steps li").nth(6).get_by_role("button").click()
+    table = player.root.get_by_role("table")
+    assert table.get_by_role("columnheader").all_inner_texts() == ["Step", "Time", "What happens"]
+    events = recording.trace.events
+    rows = [row.split("\t") for row in table.locator("tbody tr").all_inner_texts()]
+    assert [row[0] for row in rows] == [str(n + 1) for n in range(len(events))]
+    assert [row[1] for row in rows] == [when(event.time) for event in events]
+    assert [row[2] for row in rows] == [plain(sentence) for sentence in transcript(recording)]
+
+
+def test_a_sentence_of_the_table_leads_to_its_moment(player: Player) -> None:
+    player.root.locator("summary").click()
+    player.root.locator(".dl-steps tbody tr").nth(6).get_by_role("button").click()
     assert player.position == 7
 
 

@@ -4,7 +4,7 @@ import { icon, make, showSentence, turnInto } from "./dom.js";
 import { sentence, when } from "./sentence.js";
 import { makeSource } from "./source.js";
 import { inWords, makeStage } from "./stage.js";
-import { eventAt, length, nextSwitch, stateAt } from "./state.js";
+import { eventAt, length, nextSwitch, stateAt, timeAt } from "./state.js";
 import { makeLegend, makeTimeline } from "./timeline.js";
 
 const STEP = 1100; // milliseconds for one event at normal speed
@@ -188,7 +188,9 @@ export function makePlayer(payload, start, onMove) {
   /** Every step in words; those of one task where one is followed. */
   function makeStory() {
     const title = make("summary", "", {}, "Every step in words");
-    const list = make("ol", "dl-steps");
+    const rows = make("tbody", "");
+    const heads = ["Step", "Time", "What happens"].map((head) => make("th", "", { scope: "col" }, head));
+    const list = make("div", "dl-steps", {}, make("table", "", {}, make("thead", "", {}, make("tr", "", {}, ...heads)), rows));
     const element = make("details", "dl-story", {}, title, list);
     /** @type {Map<number, any>} */
     const items = new Map();
@@ -196,21 +198,21 @@ export function makePlayer(payload, start, onMove) {
 
     function fill() {
       items.clear();
-      if (!element.open) return list.replaceChildren();
+      if (!element.open) return rows.replaceChildren();
       const wanted = [];
       for (let i = 0; i < total && wanted.length < LISTED; i += 1) {
         const { task, by } = eventAt(payload, i);
         if (picked < 0 || picked === task || picked === by) wanted.push(i);
       }
-      list.replaceChildren(...wanted.map((i) => {
+      rows.replaceChildren(...wanted.map((i) => {
         const link = make("button", "dl-step", { type: "button" });
         showSentence(link, sentence(payload, i));
         link.addEventListener("click", () => goByHand(i + 1));
-        const item = make("li", "", { value: String(i + 1) }, link);
+        const item = make("tr", "", {}, make("th", "", { scope: "row" }, String(i + 1)), make("td", "", {}, when(timeAt(payload, i))), make("td", "", {}, link));
         items.set(i + 1, item);
         return item;
       }));
-      if (wanted.length === LISTED) list.append(make("li", "dl-rest", {}, "… and so on."));
+      if (wanted.length === LISTED) rows.append(make("tr", "", {}, make("td", "", { colspan: "3" }, "… and so on.")));
       show();
       return undefined;
     }
