@@ -1,9 +1,9 @@
 """Exploring: a program is run under many schedules, and what came of it is told."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, Literal
 
 from .._face import Run
@@ -11,11 +11,13 @@ from ..engine.loop import MAX_STEPS, MAX_TIME
 from ..engine.recording import Outcome
 from ..engine.run import MAX_STEP_SECONDS, check_limits, execute
 from .attempt import Attempt, Limits, Program
+from .checks import check_count, check_function
 from .exploration import Exploration, Tally
-from .latencies import Latencies, Spread
+from .latencies import Spread
+from .progress import bar
 from .shrink import shrink
 from .systematic import Systematic
-from .workers import Workers
+from .workers import Workers, at_random
 
 __all__ = ["explore"]
 
@@ -106,7 +108,7 @@ def explore(
         strategy
     ]
     try:
-        with _bar(runs, shown=progress) as advance:
+        with bar(runs, "schedules", shown=progress) as advance:
             for attempt in search.attempts(systematic, in_all):
                 advance()
                 if attempt.blocked or (until_found and attempt.freezes):
@@ -146,13 +148,9 @@ class _Search:
                 yield attempt
 
     def _at_random(self, runs: int) -> Iterator[Attempt]:
-        first = self._seed * 1_000_000 + 1
-        for begin in range(first, first + runs, _WAVE):
-            seeds = range(begin, min(begin + _WAVE, first + runs))
-            cases = [(Latencies(self._spread, seed), seed) for seed in seeds]
-            for attempt in self._workers(cases, listen=False):
-                self.tally.add("random", attempt)
-                yield attempt
+        for attempt in self._workers(at_random(self._spread, self._seed, runs), listen=False):
+            self.tally.add("random", attempt)
+            yield attempt
 
 
 def _conclude(search: _Search, here: Workers, main: Program, limits: Limits) -> Exploration:
@@ -182,43 +180,18 @@ def _conclude(search: _Search, here: Workers, main: Program, limits: Limits) -> 
     )
 
 
-@contextmanager
-def _bar(total: int, *, shown: bool) -> Iterator[Callable[[], object]]:
-    """Show a bar while it lasts for more than a moment, and leave nothing behind."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        shown = False
-    if not shown:
-        yield lambda: None
-        return
-    with tqdm(total=total, desc="schedules", delay=2, leave=False) as bar:
-        yield bar.update
-
-
 def _check(
     main: Any, runs: int, strategy: str, deviations: int | None, latency: tuple[float, float]
 ) -> None:
-    if not callable(main):
-        raise TypeError(
-            f"lab.explore runs a program many times and needs the async function itself, but is "
-            f"given {main!r}; write lab.explore(main), not lab.explore(main())"
-        )
+    check_function("explore", main)
     if strategy not in ("both", "systematic", "random"):
         raise ValueError(f'strategy must be "both", "systematic" or "random", but is {strategy!r}')
-    _check_count("runs", runs, least=1)
+    check_count("runs", runs, least=1)
     if deviations is not None:
-        _check_count("deviations", deviations, least=0)
+        check_count("deviations", deviations, least=0)
     least, most = latency
     if not 0 < least <= most < math.inf:
         raise ValueError(
             "latency must be two factors above 0, the least one first, as in (1, 100), but is "
             f"{latency!r}"
         )
-
-
-def _check_count(name: str, value: Any, *, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a whole number, but is {value!r}")
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more, but is {value!r}")

@@ -1,22 +1,40 @@
 """Who runs the attempts: this process, or an executor; what comes back is the same."""
 
+import itertools
 import os
 import pickle
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
 
 from ..engine.schedule import Oracle
 from .attempt import Attempt, Limits, Program, attempts
+from .latencies import Latencies, Spread
 
-__all__ = ["Case", "Workers"]
+__all__ = ["Case", "Workers", "at_random"]
 
 Case = tuple[Oracle, int]
 """Whom to ask how late each wait is, and what ``random`` is seeded with."""
 
 _CHUNK = 16  # attempts that are sent to a process at once
+_AHEAD = 64  # chunks that are sent before the first of them has come back
 _LONG = 20.0  # real seconds: a search that would take longer is given to several processes
+
+_Sent = tuple[list[Case], Future[list[Attempt]] | None]
+
+
+def at_random(spread: Spread, seed: int, runs: int) -> Iterator[Case]:
+    """Draw so many cases; an equal seed draws alike.
+
+    Args:
+        spread: how many times as long as written a wait may take.
+        seed: what to draw from; another one has no case in common, below a million runs.
+        runs: how many.
+    """
+    first = seed * 1_000_000 + 1
+    return ((Latencies(spread, case), case) for case in range(first, first + runs))
 
 
 class Workers:
@@ -33,40 +51,69 @@ class Workers:
         self._main, self._limits = main, limits
         self._executor = executor
         self._left = runs
-        self._may_choose = executor is None
+        self._given = executor is not None
+        self._may_choose = not self._given
         self._packed = _pack(main) if executor else b""
 
-    def __call__(self, cases: Sequence[Case], *, listen: bool) -> Iterator[Attempt]:
+    def __call__(self, cases: Iterable[Case], *, listen: bool) -> Iterator[Attempt]:
         """Run the program once for each case.
 
         Args:
             cases: under what to run it.
             listen: whether to say which timers went off.
         """
-        began = time.perf_counter()
-        chunks = [cases[i : i + _CHUNK] for i in range(0, len(cases), _CHUNK)]
-        if self._executor is None:
-            for chunk in chunks:
-                yield from attempts(self._main, chunk, self._limits, listen=listen)
-        else:
-            yield from self._sent(self._executor, chunks, listen)
-        self._left -= len(cases)
-        if self._may_choose:
-            self._choose((time.perf_counter() - began) / max(1, len(cases)) * self._left)
+        cases = iter(cases)
+        chunks = iter(lambda: list(itertools.islice(cases, _CHUNK)), [])
+        for chunk in chunks:
+            if self._executor is not None:
+                yield from self._sent(itertools.chain([chunk], chunks), listen)
+            else:
+                yield from self._here(chunk, listen)
 
-    def _sent(
-        self, executor: Executor, chunks: list[Sequence[Case]], listen: bool
-    ) -> Iterator[Attempt]:
-        futures = [
-            executor.submit(_unpacked, self._packed, chunk, self._limits, listen)
-            for chunk in chunks
-        ]
+    def _here(self, chunk: list[Case], listen: bool) -> list[Attempt]:
+        began = time.perf_counter()
+        done = attempts(self._main, chunk, self._limits, listen=listen)
+        self._left -= len(chunk)
+        if self._may_choose:
+            self._choose((time.perf_counter() - began) / len(chunk) * self._left)
+        return done
+
+    def _sent(self, chunks: Iterable[list[Case]], listen: bool) -> Iterator[Attempt]:
+        sent: deque[_Sent] = deque()
         try:
-            for future in futures:
-                yield from future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+            for chunk in chunks:
+                sent.append((chunk, self._send(chunk, listen)))
+                if len(sent) == _AHEAD:
+                    yield from self._received(*sent.popleft(), listen)
+            while sent:
+                yield from self._received(*sent.popleft(), listen)
+        finally:  # also where nobody wants the rest
+            for _, future in sent:
+                if future is not None:
+                    future.cancel()
+
+    def _send(self, chunk: list[Case], listen: bool) -> Future[list[Attempt]] | None:
+        if self._executor is None:
+            return None
+        try:
+            return self._executor.submit(_unpacked, self._packed, chunk, self._limits, listen)
+        except RuntimeError:  # it is broken, or was shut down
+            if self._given:
+                raise
+            return None
+
+    def _received(
+        self, chunk: list[Case], future: Future[list[Attempt]] | None, listen: bool
+    ) -> list[Attempt]:
+        """Wait for a chunk; where a pool of our own choice fails, it is run here in its place."""
+        try:
+            if future is not None:
+                return future.result()
+        except Exception:  # whatever it is, the program is not to blame: it has run here before
+            if self._given:
+                raise
+            self._executor = None
+        return self._here(chunk, listen)
 
     def _choose(self, seconds: float) -> None:
         """Take a process for each processor if the rest would take long."""
@@ -82,8 +129,15 @@ class Workers:
             self._executor = None  # it only takes longer
 
 
-def _unpacked(packed: bytes, chunk: Sequence[Case], limits: Limits, listen: bool) -> list[Attempt]:
-    return attempts(pickle.loads(packed), chunk, limits, listen=listen)  # noqa: S301 (our own)
+def _unpacked(packed: bytes, chunk: list[Case], limits: Limits, listen: bool) -> list[Attempt]:
+    try:
+        main = pickle.loads(packed)  # noqa: S301 (our own)
+    except Exception as error:
+        raise TypeError(
+            f"the executor's worker cannot load the program ({type(error).__name__}: {error}); it "
+            "has to find the modules that the program is from, or leave the executor out"
+        ) from error
+    return attempts(main, chunk, limits, listen=listen)
 
 
 def _pack(main: Program) -> bytes:
