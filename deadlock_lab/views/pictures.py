@@ -29,10 +29,10 @@ from .cycles import cycles
 from .narration import ending, when
 from .spans import Span, spans
 
-__all__ = ["still", "timeline", "wait_graph"]
+__all__ = ["INK", "SOFT", "WIDTH", "png", "still", "timeline", "wait_graph"]
 
 WIDTH = 10.0  # inches
-_INK, _SOFT, _CYCLE = "#1f2328", "#5b626b", "#d55e00"
+INK, SOFT, _CYCLE = "#1f2328", "#5b626b", "#d55e00"
 _ROW = 0.34  # inches, a lane of the timeline
 _LONGEST = 24  # letters of a name
 _MANY_SPANS = 3_000  # from here on an image is drawn, not a patch each
@@ -61,7 +61,7 @@ _LOOKS: dict[str, _Look] = {
 }
 
 
-_DIAMOND: dict[str, Any] = {"marker": "D", "markersize": 4.5, "color": _INK, "linestyle": "none"}
+_DIAMOND: dict[str, Any] = {"marker": "D", "markersize": 4.5, "color": INK, "linestyle": "none"}
 
 
 def timeline(recording: Recording) -> Figure:
@@ -116,20 +116,20 @@ def still(recording: Recording) -> bytes:
     title = ending(recording).replace("`", "")
     figure.text(
         0.2 / WIDTH, 1 - 0.2 / height, _plain(title, 200), va="top", size=13, weight="bold",
-        color=_INK, parse_math=False, wrap=True,
+        color=INK, parse_math=False, wrap=True,
     )  # fmt: skip
     if graph:
         _draw_graph(figure, recording, bottom=lanes + 1.2, height=graph)
     _draw_timeline(figure, recording, bottom=0.75, height=lanes)
-    return _png(figure)
+    return png(figure)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
     """Write a PNG of few colours: a quarter as heavy, and a notebook keeps one for each run."""
-    drawn, png = io.BytesIO(), io.BytesIO()
+    drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
-    Image.open(drawn).convert("RGB").quantize(64).save(png, "PNG", optimize=True)
-    return png.getvalue()
+    Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    return small.getvalue()
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -169,7 +169,7 @@ def _draw_timeline(figure: Figure, recording: Recording, *, bottom: float, heigh
     names = [_plain(recording.trace.tasks[task].name) for task in lanes]
     if more := len(recording.trace.tasks) - len(lanes):
         figure.text(
-            0.98, 0.02, f"and {more:,} more tasks", ha="right", va="bottom", size=10, color=_SOFT
+            0.98, 0.02, f"and {more:,} more tasks", ha="right", va="bottom", size=10, color=SOFT
         )
     margin = 0.35 + 0.088 * max((len(name) for name in names), default=0)
     axes = _axes(figure, margin, bottom, WIDTH - margin - 0.25, height)
@@ -181,7 +181,7 @@ def _draw_timeline(figure: Figure, recording: Recording, *, bottom: float, heigh
         side.set_visible(False)
     for row, name in enumerate(names):
         axes.text(
-            -0.01 * total, row, name, ha="right", va="center", size=11, color=_INK,
+            -0.01 * total, row, name, ha="right", va="center", size=11, color=INK,
             family="DejaVu Sans Mono", parse_math=False,
         )  # fmt: skip
     found = [s._replace(task=lanes[s.task]) for s in spans(recording) if s.task in lanes]
@@ -229,13 +229,13 @@ def _paint_image(axes: Axes, found: Iterable[Span], tasks: int, total: int) -> N
 
 def _mark_timers(axes: Axes, recording: Recording, lanes: Mapping[int, int]) -> None:
     events = recording.trace.events
-    for kind, fill in ((Kind.TIMER_SET, "white"), (Kind.TIMER_FIRED, _INK)):
+    for kind, fill in ((Kind.TIMER_SET, "white"), (Kind.TIMER_FIRED, INK)):
         at = [
             (i, lanes[e.task]) for i, e in enumerate(events) if e.kind is kind and e.task in lanes
         ]
         if at:
             x, y = zip(*at, strict=True)
-            axes.scatter(x, y, s=22, marker="D", facecolor=fill, edgecolor=_INK, zorder=4)
+            axes.scatter(x, y, s=22, marker="D", facecolor=fill, edgecolor=INK, zorder=4)
 
 
 def _mark_clock(axes: Axes, recording: Recording) -> None:
@@ -249,9 +249,9 @@ def _mark_clock(axes: Axes, recording: Recording) -> None:
     bottom = axes.get_ylim()[0]
     last = -math.inf
     for at, time in [(0, 0), *shown]:
-        axes.axvline(at, color=_SOFT, linewidth=0.8, linestyle=":", zorder=0)
+        axes.axvline(at, color=SOFT, linewidth=0.8, linestyle=":", zorder=0)
         if at - last > len(events) / 18:
-            axes.text(at, bottom, f" {when(time)}", va="top", size=10, color=_SOFT)
+            axes.text(at, bottom, f" {when(time)}", va="top", size=10, color=SOFT)
             last = at
 
 
@@ -269,11 +269,11 @@ def _legend(figure: Figure, states: set[str], *, timers: bool) -> None:
         Patch(label=state, **_fill_of(state)) for state in reversed(_LOOKS) if state in states
     ]
     if timers:
-        for label, fill in (("timer set", "white"), ("timer fires", _INK)):
+        for label, fill in (("timer set", "white"), ("timer fires", INK)):
             handles.append(Line2D([], [], label=label, markerfacecolor=fill, **_DIAMOND))
     figure.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0.01, 0.0), ncols=max(1, len(handles)),
-        frameon=False, fontsize=10, labelcolor=_INK, handlelength=1.6, columnspacing=1.4,
+        frameon=False, fontsize=10, labelcolor=INK, handlelength=1.6, columnspacing=1.4,
     )  # fmt: skip
 
 
@@ -362,7 +362,7 @@ def _draw_graph(figure: Figure, recording: Recording, *, bottom: float, height: 
     axes.set_ylim(height, 0)
     spots, _ = _layout(recording)
     if not spots:
-        axes.text(WIDTH / 2, height / 2, "Nobody waits.", ha="center", size=13, color=_SOFT)
+        axes.text(WIDTH / 2, height / 2, "Nobody waits.", ha="center", size=13, color=SOFT)
     pairs = {p for loop in recording.waits.loops for p in itertools.pairwise(loop)}
     ringed = {node for pair in pairs for node in pair}
     boxes = {node: _box(axes, recording, node, at, node in ringed) for node, at in spots.items()}
@@ -382,7 +382,7 @@ def _box(axes: Axes, recording: Recording, node: int, at: _Spot, ringed: bool) -
     text = _plain(name, 18)
     width = max(0.7, 0.093 * len(text) + 0.3)
     stuck = node in recording.waits.stuck_ids
-    colour = _CYCLE if ringed or stuck else "#b07a00" if node >= 0 else _SOFT
+    colour = _CYCLE if ringed or stuck else "#b07a00" if node >= 0 else SOFT
     x, y = at[0] - width / 2, at[1] - 0.17
     shape = "round,pad=0,rounding_size=0.17" if node >= 0 else "square,pad=0"
     box = FancyBboxPatch(
@@ -393,7 +393,7 @@ def _box(axes: Axes, recording: Recording, node: int, at: _Spot, ringed: bool) -
     axes.add_patch(box)
     axes.text(
         *at, text, ha="center", va="center", size=11, family="DejaVu Sans Mono", zorder=4,
-        color=_INK, weight="bold" if ringed else "normal", parse_math=False,
+        color=INK, weight="bold" if ringed else "normal", parse_math=False,
     )  # fmt: skip
     return box
 
@@ -447,7 +447,7 @@ def _edge_label(axes: Axes, a: _Spot, b: _Spot, text: str, off: float) -> None:
     dx, dy = b[0] - a[0], b[1] - a[1]
     axes.text(
         (a[0] + b[0]) / 2 + dy * off, (a[1] + b[1]) / 2 - dx * off, text, ha="center",
-        va="center", size=10, color=_SOFT, zorder=5,
+        va="center", size=10, color=SOFT, zorder=5,
         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
     )  # fmt: skip
 
