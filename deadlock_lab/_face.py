@@ -6,6 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine.errors import DeadlockError, RunawayError
+from .engine.futile import Futile
 from .engine.graph import WaitGraph
 from .engine.kinds import Diagnosis
 from .engine.lockorder import Risk
@@ -69,6 +70,11 @@ class Run:
         return self.recording.masked
 
     @property
+    def futile(self) -> tuple[Futile, ...]:
+        """Time limits that were up, and could not end a ring of tasks: ``.limit_of``."""
+        return self.recording.futile
+
+    @property
     def broken(self) -> tuple[Broken, ...]:
         """Deadlocks broken by ``on_deadlock="break"``: ``.cycle``, ``.victim``, and so on."""
         return self.recording.broken
@@ -120,8 +126,8 @@ class Run:
         Returns:
             A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
             ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
-            suspended at the end), ``edges``, ``diagnoses``, ``masked``, ``broken`` and
-            ``risks``. What does not apply is None, or empty.
+            suspended at the end), ``edges``, ``diagnoses``, ``masked``, ``futile``,
+            ``broken`` and ``risks``. What does not apply is None, or empty.
 
         >>> import asyncio, deadlock_lab as lab
         >>> async def main():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from .futile import Futile
 from .graph import WaitGraph
 from .kinds import Diagnosis
 from .lockorder import Risk
@@ -39,6 +40,7 @@ class Recording:
         error: what main raised, for a failed one.
         diagnoses: what kind of deadlock each knot of stuck tasks is in.
         masked: deadlocks that a timeout broke up.
+        futile: time limits that were up and could end nothing.
         broken: deadlocks that were broken by freeing one of their members.
         risks: locks that were taken in both orders, without a deadlock.
     """
@@ -53,5 +55,6 @@ class Recording:
     error: BaseException | None = None
     diagnoses: tuple[Diagnosis, ...] = ()
     masked: tuple[Masked, ...] = ()
+    futile: tuple[Futile, ...] = ()
     broken: tuple[Broken, ...] = ()
     risks: tuple[Risk, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from .clues import gather_clues
 from .errors import BlockedStepError, DeadlockError, RunawayError
+from .futile import futile_limits
 from .guards import beside_any_loop, watched
 from .kinds import diagnose
 from .lockorder import lock_order_risks
@@ -80,6 +81,7 @@ def _record(loop: RecordingLoop, main: Program, judge: Judge | None) -> Recordin
             error=error,
             diagnoses=diagnose(trace, waits, clues),
             masked=sentry.report(trace, waits.stuck_ids),
+            futile=futile_limits(trace, waits),
             broken=judge.report(trace) if judge else (),
             risks=lock_order_risks(trace),
         )

@@ -34,6 +34,7 @@ def to_dict(recording: Recording) -> Data:
         "edges": [edge._asdict() for edge in graph.edges],
         "diagnoses": [_diagnosis(found) for found in recording.diagnoses],
         "masked": [_past(found) for found in recording.masked],
+        "futile": [found._asdict() for found in recording.futile],
         "broken": [_past(found) for found in recording.broken],
         "risks": [
             {"locks": list(risk.locks), "tasks": [risk.first.task, risk.second.task]}

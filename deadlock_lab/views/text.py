@@ -51,6 +51,7 @@ def explain(recording: Recording) -> str:
         _headline(recording),
         *_standstill(recording),
         *_masked(recording),
+        *_futile(recording),
         *_broken(recording),
         *_risks(recording),
         *_complaints(recording),
@@ -149,6 +150,15 @@ def _masked(recording: Recording) -> Iterator[str]:
         yield f"\nA timeout hid a deadlock: {_arrows(masked.cycle)}{times}"
         yield f"Only {whose} broke it up, at {at}. Until then:\n"
         yield from _past(recording, masked)
+
+
+def _futile(recording: Recording) -> Iterator[str]:
+    """Name the time limits that could not end a ring for what they are."""
+    for futile in recording.futile[:_MANY]:
+        at = seconds(recording.trace.events[futile.event].time)
+        yield f"\nA timeout to no avail: the time limit of {futile.limit_of} was up at {at}."
+        yield f"{_INDENT}Why: what it cancels comes back round a ring of tasks: nobody is stopped."
+        yield f"{_INDENT}To have one that holds: with_timeout of deadlock_lab.patterns."
 
 
 def _broken(recording: Recording) -> Iterator[str]:
