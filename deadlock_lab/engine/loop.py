@@ -34,6 +34,7 @@ MAX_TIME = 86_400.0
 _Ts = TypeVarTuple("_Ts")
 
 _NEVER = 2**62  # nanoseconds: 146 years, the due time of a timer set for infinity
+_LONGEST = _NEVER / 1e9
 _MANY_TIMERS = 100
 
 
@@ -46,9 +47,11 @@ def nanoseconds(when: float) -> int:
     Raises:
         ValueError: ``when`` is not a number.
     """
+    if when < _LONGEST:
+        return round(when * 1e9)
     if math.isnan(when):
         raise ValueError("a timer was set for nan seconds: give a number")
-    return _NEVER if when >= _NEVER / 1e9 else round(when * 1e9)
+    return _NEVER
 
 
 def seconds(time: int) -> str:
@@ -183,15 +186,16 @@ class LabLoop(asyncio.BaseEventLoop):
             self._advance()
         if self._scheduled and self._scheduled[0][0] <= self.now:
             self._fire_due()
+        next_ready, invoke, steps = ready.popleft, self._invoke, self.steps
         for _ in range(len(ready)):
-            handle = ready.popleft()
+            handle = next_ready()
             if handle._cancelled:
                 continue
-            if self.steps >= self.max_steps:
+            if steps >= self.max_steps:  # which halt() may change at any moment
                 ready.appendleft(handle)
-                raise RunawayError(self.halted or f"still busy after {self.steps:,} steps")
-            self.steps += 1
-            self._invoke(handle)
+                raise RunawayError(self.halted or f"still busy after {steps:,} steps")
+            self.steps = steps = steps + 1
+            invoke(handle)
 
     def _advance(self) -> None:
         """Move the clock to the next timer."""
