@@ -120,8 +120,9 @@ def _verdict(found: Exploration) -> str:
 def _told(found: Exploration) -> Iterator[str]:
     total = sum(found.runs.values())
     ended = ", ".join(f"{count:,} {outcome}" for outcome, count in found.outcomes.items())
-    many = f"{found.freezes:,} of {total:,}" if found.freezes else f"none of {total:,}"
-    yield f"Tried {total:,} schedules: {many} {'freeze' if found.freezes > 1 else 'freezes'}."
+    many = f"{found.freezes:,} of them" if found.freezes else "none"
+    tried = "1 schedule" if total == 1 else f"{total:,} schedules"
+    yield f"Tried {tried}: {many} {'freeze' if found.freezes > 1 else 'freezes'}."
     yield f"  How they ended: {ended or 'none was run to its end'}."
     if runs := found.runs.get("random"):
         yield f"  With random latencies: {found.frozen.get('random', 0):,} of {runs:,} freeze."
