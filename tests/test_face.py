@@ -150,6 +150,12 @@ def test_a_runaway_says_which_limit_it_met() -> None:
         run.result()
 
 
+def test_lines_are_recorded_where_one_asks_for_them() -> None:
+    run, plain = lab.run(lock_order, lines=True), lab.run(lock_order)
+    assert len(run.trace.events) > len(plain.trace.events)
+    assert str(run) == str(plain)
+
+
 def test_a_coroutine_can_be_run_in_place_of_a_function() -> None:
     assert lab.run(answer()).result() == 42
 

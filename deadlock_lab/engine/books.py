@@ -10,7 +10,7 @@ from typing import Any
 from .naming import find_name
 from .places import calls, is_library, place_of, source_of
 from .tasks import LabTask, is_task
-from .trace import NOBODY, Complaint, Event, Kind, Resource, TaskInfo, Timer, Trace, Wait
+from .trace import NOBODY, Complaint, Event, Kind, Locals, Resource, TaskInfo, Timer, Trace, Wait
 from .waits import Reading, await_chain, learner_frames
 
 __all__ = ["Books", "say", "tidy"]
@@ -75,6 +75,7 @@ class Books:
         self.timers: list[Timer] = []
         self.errors = _Table()
         self.complaints = _Table()
+        self.locals = _Table()
         self._main: Any = None
 
     def add(
@@ -162,6 +163,11 @@ class Books:
         """Give the place of running frames; outside of any step there is none to show."""
         return NOBODY if by == NOBODY else self.chain(frames)
 
+    def line(self, task: int, frames: list[FrameType], line: int, seen: Locals) -> None:
+        """Write down that a task has come to a line of its innermost frame."""
+        place = self._place(frames[-1].f_code, line, self.chain(frames[:-1]))
+        self.add(Kind.LINE, task, place=place, detail=self.locals[seen])
+
     def where(self, frames: list[FrameType], ordinal: int) -> int:
         """Give the place where a task is suspended in frames of the learner's."""
         if frames:
@@ -203,6 +209,13 @@ class Books:
         for frame in frames:
             yield frame.f_locals
 
+    def variable(self, thing: object, frames: list[FrameType]) -> str | None:
+        """Name a thing as it is named in the books, or by the variable that it is in."""
+        if (known := self._resource_ids.get(id(thing))) is not None:
+            return self.resources[known[0]].name
+        names = (item for space in self._namespaces(frames) for item in list(space.items()))
+        return next((name for name, value in names if value is thing), None)
+
     def change_holder(
         self, kind: Kind, thing: object, task: int, by: int, frames: list[FrameType]
     ) -> None:
@@ -234,5 +247,6 @@ class Books:
             timers=tuple(self.timers),
             errors=tuple(self.errors),
             complaints=tuple(self.complaints),
+            locals=tuple(self.locals),
             sources={label: source_of(name) for label, name in self._files.items()},
         )

@@ -10,7 +10,7 @@ import time
 import weakref
 from asyncio import events, tasks
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -71,13 +71,16 @@ class _Watch:
         """Count from now."""
         self._throws = 0
         self._step = self._loop.steps
-        self._since = time.monotonic()
+        self._since = self._program_time()
 
     def overdue(self, frame: FrameType | None) -> bool:
         """Whether the step that ran at the last look still runs, past its limit."""
         if self._loop.steps != self._step or not self.in_program(frame):
             self.touch()
-        return time.monotonic() - self._since > self._patience
+        return self._program_time() - self._since > self._patience
+
+    def _program_time(self) -> float:
+        return time.monotonic() - self._loop.aside
 
     def in_program(self, frame: FrameType | None) -> bool:
         """Whether the program runs, not the loop around it: it is the one further in."""
@@ -263,10 +266,22 @@ def _by_thread(watch: _Watch, pause: float) -> Iterator[None]:
     finally:
         over.set()
         looker.join()
-        _throw(target, None)
+        _catch_up(target)
         lines.close()
 
 
-def _throw(thread: int, error: type[BaseException] | None) -> None:
-    argument: Any = ctypes.py_object(error) if error else None
+def _throw(thread: int, error: type[BaseException]) -> None:
+    argument = ctypes.py_object(error)
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), argument)
+
+
+def _catch_up(thread: int) -> None:
+    """Take what was thrown at this thread and may not have come yet.
+
+    To throw nothing would take it back, but leave Python in the belief that something is
+    on its way: each turn of its loop is slower then, and on 3.11 ``sys.settrace`` hangs.
+    """
+    with suppress(BlockedStepError):
+        _throw(thread, BlockedStepError)  # in place of what is on its way
+        for _ in range(1_000):
+            pass  # it comes in between

@@ -129,6 +129,7 @@ class LabLoop(asyncio.BaseEventLoop):
         self.oracle: Oracle | None = None  # whom to ask by how much a timer is late
         self.steps = 0
         self.halted = ""  # why the loop may run nothing more, if so
+        self.aside = 0.0  # real seconds that steps took and that are not the program's
         self.now = 0  # nanoseconds; what timers are compared with
         self._clock = 0.0  # seconds; what the program sees
         self._order = itertools.count()

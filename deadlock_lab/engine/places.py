@@ -18,6 +18,7 @@ __all__ = [
     "Place",
     "calls",
     "is_library",
+    "is_own",
     "label_of",
     "learner_frame",
     "namers",
@@ -31,6 +32,8 @@ namers: list[Callable[[str], str | None]] = []
 
 _ENGINE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 (compared with raw co_filename strings)
 _STDLIB = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120
+_KIT = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120
+_READ = tuple(_KIT + name + os.sep for name in ("patterns", "article"))
 _SITE = ("site-packages", "dist-packages")
 _PACKAGES = Path(__file__).parent.parent.parent
 _STEP = asyncio.Handle._run.__code__  # what calls the program
@@ -65,6 +68,15 @@ def is_library(filename: str) -> bool:
     if filename.startswith((_ENGINE, "<frozen ")):
         return True
     return filename.startswith(_STDLIB) and not any(part in filename for part in _SITE)
+
+
+def is_own(filename: str) -> bool:
+    """Whether a file is the learner's own, or one of this package that is there to be read."""
+    if is_library(filename):
+        return False
+    if filename.startswith(_KIT):
+        return filename.startswith(_READ)
+    return not any(part in filename for part in _SITE)
 
 
 def label_of(filename: str) -> str:

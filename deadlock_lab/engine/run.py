@@ -14,6 +14,7 @@ from .errors import BlockedStepError, DeadlockError, RunawayError
 from .futile import futile_limits
 from .guards import beside_any_loop, watched
 from .kinds import diagnose
+from .lines import line_by_line
 from .lockorder import lock_order_risks
 from .loop import MAX_STEPS, MAX_TIME
 from .masked import Sentry
@@ -41,6 +42,7 @@ def execute(
     max_step_seconds: float = MAX_STEP_SECONDS,
     on_deadlock: Literal["stop", "break"] = "stop",
     schedule: Schedule | None = None,
+    lines: bool = False,
 ) -> Recording:
     """Run a program to its end, its deadlock or its limit; see ``deadlock_lab.run``."""
     if on_deadlock not in ("stop", "break"):
@@ -51,16 +53,17 @@ def execute(
         loop.oracle = schedule
         with watched(loop, max_step_seconds):
             judge = Judge(loop) if on_deadlock == "break" else None
-            return copy_context().run(_record, loop, main, judge)
+            return copy_context().run(_record, loop, main, judge, lines)
 
 
-def _record(loop: RecordingLoop, main: Program, judge: Judge | None) -> Recording:
+def _record(loop: RecordingLoop, main: Program, judge: Judge | None, lines: bool) -> Recording:
     beyond_cancel: set[asyncio.Task[Any]] = set()
     ended = True
     try:
         sentry = Sentry(loop)
         task = loop.create_task(_coroutine(main))
-        limit, stopped = _drive(loop, task)
+        with line_by_line(loop) if lines else nullcontext():
+            limit, stopped = _drive(loop, task)
         waits = wait_graph(loop, main_over=task.done())
         clues = gather_clues(loop, waits)
         loop.note_unseen_failures(main=task)

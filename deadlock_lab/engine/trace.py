@@ -18,6 +18,7 @@ __all__ = [
     "Complaint",
     "Event",
     "Kind",
+    "Locals",
     "Resource",
     "TaskInfo",
     "Timer",
@@ -52,6 +53,7 @@ class Kind(IntEnum):
     COMPLAINT = 14  # complaints
     ENDED = 15
     FREED = 16  # errors
+    LINE = 17  # locals; without detail, it is the last one that is recorded
 
 
 class Event(NamedTuple):
@@ -105,6 +107,17 @@ class Wait(NamedTuple):
     targets: tuple[int, ...]
 
 
+class Locals(NamedTuple):
+    """What changed in a call's local variables by the time a line is about to run.
+
+    ``new`` is whether it is another call than was last seen at this depth of the task's
+    chain. ``changes`` are names with their values in short, or with None where a name is gone.
+    """
+
+    new: bool
+    changes: tuple[tuple[str, str | None], ...]
+
+
 class Timer(NamedTuple):
     """A timer: what it is for, when it is due (virtual nanoseconds), and whose it is.
 
@@ -136,6 +149,7 @@ class Trace:
     timers: tuple[Timer, ...]
     errors: tuple[str, ...]
     complaints: tuple[Complaint, ...]
+    locals: tuple[Locals, ...]
     sources: Mapping[str, tuple[str, ...]]
 
     def name(self, target: int) -> str:

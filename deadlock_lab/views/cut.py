@@ -20,6 +20,7 @@ _TABLES = {
     "timers": {Kind.TIMER_SET},
     "errors": {Kind.FAILED, Kind.FREED},
     "complaints": {Kind.COMPLAINT},
+    "locals": {Kind.LINE},
 }
 
 

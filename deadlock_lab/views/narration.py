@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ..engine.loop import seconds
 from ..engine.recording import Outcome, Recording
-from ..engine.trace import CLOCK, NOBODY, Event, Kind, Wait
+from ..engine.trace import CLOCK, NOBODY, Event, Kind, Locals, Wait
 from .cycles import cycles
 
 __all__ = [
@@ -39,6 +39,9 @@ TEMPLATES: Mapping[str, str] = {
     "WAITS/closes": "{task} {wait}. That closes the cycle: {cycle}.",
     "WAITS/guess": "{task} {wait}. That seems to close a cycle: {cycle}.",
     "YIELDS": "{task} lets the others go first, and joins the ready queue again.",
+    "LINE": "{task} comes to {place}.",
+    "LINE/changes": "{task} comes to {place}, {changes}.",
+    "LINE/last": "{task} goes on; from here, lines are no longer recorded: there are too many.",
     "WOKEN": "{by} wakes {task}: it is ready to run again.",
     "WOKEN/clock": "The clock wakes {task}: it is ready to run again.",
     "WOKEN/nobody": "What {task} waited for is there: it is ready to run again.",
@@ -263,6 +266,8 @@ def _variants(event: Event, jump: bool, closes: str, recording: Recording) -> li
     kind = Kind(event.kind)
     if kind is Kind.ENDED:
         return [_ending_key(recording)]
+    if kind is Kind.LINE:
+        return [_line_key(event, recording)]
     special = [""]
     if closes:
         special = [closes, ""]
@@ -274,6 +279,12 @@ def _variants(event: Event, jump: bool, closes: str, recording: Recording) -> li
         special = ["/place", ""]
     who = _who(kind, event, recording)
     return [kind.name + s + w for s, w in itertools.product(special, [who, ""])]
+
+
+def _line_key(event: Event, recording: Recording) -> str:
+    if event.detail < 0:
+        return "LINE/last"
+    return "LINE/changes" if recording.trace.locals[event.detail].changes else "LINE"
 
 
 def _who(kind: Kind, event: Event, recording: Recording) -> str:
@@ -306,6 +317,8 @@ def _detail(event: Event, recording: Recording) -> dict[str, str]:
     match Kind(event.kind):
         case Kind.WAITS:
             return {"wait": describe(trace.waits[at], lambda t: code(trace.name(t)))}
+        case Kind.LINE:
+            return {"changes": _changes(trace.locals[at])} if at >= 0 else {}
         case Kind.TIMER_SET | Kind.TIMER_FIRED | Kind.TIMER_CANCELLED:
             timer = trace.timers[at]
             return {
@@ -320,6 +333,18 @@ def _detail(event: Event, recording: Recording) -> dict[str, str]:
             return {"message": f"{message} ({error})" if error else message}
         case _:
             return {}
+
+
+def _changes(seen: Locals) -> str:
+    """Say which local variables have a value since the line before, and which have none.
+
+    >>> _changes(Locals(False, (("a", "1"), ("b", None))))
+    'with `a = 1`, without `b`'
+    """
+    values = [code(f"{name} = {value}") for name, value in seen.changes if value is not None]
+    gone = [code(name) for name, value in seen.changes if value is None]
+    parts = (("with", values), ("without", gone))
+    return ", ".join(f"{word} {_and(list(_some(tuple(names))))}" for word, names in parts if names)
 
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:

@@ -50,6 +50,7 @@ def to_payload(recording: Recording) -> Payload:
         "timers": [list(timer) if timer.late else list(timer[:3]) for timer in trace.timers],
         "errors": list(trace.errors),
         "complaints": [list(complaint) for complaint in trace.complaints],
+        "locals": [[seen.new, [list(change) for change in seen.changes]] for seen in trace.locals],
         "closed": first_closing(recording),
         "closings": [[at, fields] for at, fields in closings(recording).items()],
         "cycles": _cycles(recording),

@@ -572,3 +572,122 @@ def test_a_long_chain_is_left_out_in_the_middle(visitor: Callable[[int], Player]
     chain = visitor(30).root.get_by_role("group", name="Await chain")
     assert chain.get_by_role("button").count() == 5
     assert "28 more" in chain.inner_text()
+
+
+async def add(total: int, much: str) -> int:
+    total += len(much)
+    del much
+    return total
+
+
+async def counting() -> int:
+    total, evil = 0, EVIL
+    await asyncio.sleep(1)
+    total = await add(total, evil)
+    await asyncio.sleep(1)
+    return total
+
+
+@pytest.fixture(scope="session")
+def counted() -> Recording:
+    return execute(counting, lines=True)
+
+
+@pytest.fixture
+def open_lines(
+    open_page: Callable[..., Any], counted: Recording, tmp_path: Path
+) -> Callable[..., Player]:
+    """Open the player of a run that was recorded line by line."""
+
+    def open_(**options: Any) -> Player:
+        save_html(counted, tmp_path / "lines.html")
+        found = Player(open_page((tmp_path / "lines.html").as_uri(), **options))
+        found.root.focus()
+        return found
+
+    return open_
+
+
+def line_of(player: Player) -> int:
+    return int(player.root.locator(".dl-now .dl-number-of-line").inner_text())
+
+
+def variables(player: Player) -> list[list[str]]:
+    rows = player.root.get_by_role("group", name="Local variables").get_by_role("row").all()
+    return [row.locator("th, td").all_inner_texts() for row in rows]
+
+
+def to_line(player: Player, counted: Recording, number: int) -> None:
+    """Go to the moment of the first event of a line, by the arrow key."""
+    places = counted.trace.places
+    wanted = next(
+        index + 1
+        for index, event in enumerate(counted.trace.events)
+        if event.kind is Kind.LINE and places[event.place].line == number
+    )
+    player.press("Home", *["ArrowRight"] * wanted)
+
+
+def test_the_arrows_go_line_by_line(open_lines: Callable[..., Player], counted: Recording) -> None:
+    player, first = open_lines(), counting.__code__.co_firstlineno
+    to_line(player, counted, first + 1)
+    assert line_of(player) == first + 1
+    player.press("ArrowRight")
+    assert line_of(player) == first + 2
+    assert f"`main` comes to test_player_page.py line {first + 2}".replace("`", "") in (
+        player.said.replace("tests/browser/", "")
+    )
+    player.press("ArrowLeft")
+    assert line_of(player) == first + 1
+
+
+def test_a_switch_jumps_over_lines(open_lines: Callable[..., Player], counted: Recording) -> None:
+    player = open_lines()
+    runs = [i + 1 for i, e in enumerate(counted.trace.events) if e.kind is Kind.RESUMED]
+    player.press("Home", "Shift+ArrowRight", "Shift+ArrowRight")
+    assert player.position == runs[1]
+
+
+def test_local_variables_are_shown_with_what_changed(
+    open_lines: Callable[..., Player], counted: Recording
+) -> None:
+    player, first = open_lines(), add.__code__.co_firstlineno
+    evil = repr(EVIL[:40]) + f"… ({len(EVIL)} long)"
+    to_line(player, counted, first + 1)
+    assert variables(player) == [["total", "0", "new"], ["much", evil, "new"]]
+    player.press("ArrowRight")
+    assert variables(player) == [["total", str(len(EVIL)), "changed"], ["much", evil, ""]]
+    player.press("ArrowRight")
+    assert variables(player) == [["total", str(len(EVIL)), ""], ["much", "", "gone"]]
+    assert player.page.locator("img").count() == 0
+
+
+def test_a_call_of_the_chain_shows_its_own_variables(
+    open_lines: Callable[..., Player], counted: Recording
+) -> None:
+    player = open_lines()
+    to_line(player, counted, add.__code__.co_firstlineno + 3)
+    player.root.get_by_role("button", name="counting").click()
+    assert [name for name, *_ in variables(player)] == ["total", "evil"]
+    assert "counting" in player.root.locator(".dl-locals caption").inner_text()
+
+
+def test_without_lines_there_is_no_table_of_variables(player: Player) -> None:
+    assert not player.root.get_by_label("Local variables").is_visible()
+
+
+@pytest.mark.parametrize("width", [360, 1180])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_violation_in_lines(
+    scheme: str,
+    width: int,
+    open_lines: Callable[..., Player],
+    counted: Recording,
+    npm_packages: Path,
+) -> None:
+    player = open_lines(
+        color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 900}
+    )
+    to_line(player, counted, add.__code__.co_firstlineno + 2)
+    assert player.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(player.page, npm_packages) == []

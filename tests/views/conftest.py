@@ -175,11 +175,29 @@ async def rescued() -> None:
             await locks()
 
 
+async def line_by_line() -> None:
+    """Show loops and local variables; its lines are recorded."""
+
+    async def job(n: int, constructor: str) -> int:
+        __proto__ = {"n": n, "text": f"`{constructor}` {EVIL}"}
+        for k in range(n):
+            await asyncio.sleep(k)
+            first = second = third = fourth = fifth = k
+        del __proto__
+        return first + second + third + fourth + fifth
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(job(3, "one"), name="three")
+        group.create_task(job(2, "other"), name="two")
+    while True:
+        await asyncio.sleep(await job(1, "same"))
+
+
 PROGRAMS = {
     program.__name__: program
     for program in (
         circle, locks, reentry, mixed, timed_out, crowd, masked, long_ring, nobody_sets, busy,
-        callbacks, failing, trivial, endless, breeding, thronged, freed, rescued,
+        callbacks, failing, trivial, endless, breeding, thronged, freed, rescued, line_by_line,
     )
 }  # fmt: skip
 
@@ -205,7 +223,9 @@ def record() -> Callable[[str], Recording]:
     def recording_of(name: str) -> Recording:
         if name not in done:
             action: Any = "break" if name == "freed" else "stop"
-            done[name] = execute(PROGRAMS[name], max_time=100, max_steps=5_000, on_deadlock=action)
+            limits: Any = {"max_time": 100, "max_steps": 100 if name == "line_by_line" else 5_000}
+            lines = name == "line_by_line"
+            done[name] = execute(PROGRAMS[name], on_deadlock=action, lines=lines, **limits)
         return done[name]
 
     return recording_of

@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { place, plan } from "./layout.js";
 import { sentence, when } from "./sentence.js";
 import { inWords } from "./stage.js";
-import { chainOf, edgesAt, eventAt, isOver, length, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
+import { chainOf, edgesAt, eventAt, isOver, length, localsAt, nextSwitch, overview, OVERVIEW, stateAt, timeAt } from "./state.js";
 
 const { payload, transcript, edges, waiting } = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
 const total = length(payload);
@@ -160,6 +160,23 @@ test("a place's chain leads inwards to it", () => {
     assert.deepEqual(chain.map((link) => payload.places[link][3]), [-1, ...chain.slice(0, -1)]);
   });
   assert.deepEqual(chainOf(payload, -1), []);
+});
+
+test("the local variables of a line are all that were told of its call", () => {
+  const calls = new Map();
+  for (let i = 0; i < total; i += 1) {
+    const { kind, task, place, detail } = eventAt(payload, i);
+    if (kind !== "LINE" || place < 0) continue;
+    const call = `${task} ${chainOf(payload, place).length}`;
+    const [fresh, changes] = payload.locals[detail];
+    const values = fresh ? new Map() : calls.get(call);
+    const marks = new Map(changes.map(([name, value]) => [name, value === null ? "gone" : values.has(name) ? "changed" : "new"]));
+    for (const [name, value] of changes) value === null ? values.delete(name) : values.set(name, value);
+    calls.set(call, values);
+    const rows = localsAt(payload, stateAt(payload, i + 1), place);
+    assert.deepEqual(new Map(rows.filter((row) => row.mark !== "gone").map((row) => [row.name, row.value])), values);
+    assert.deepEqual(new Map(rows.filter((row) => row.mark).map((row) => [row.name, row.mark])), marks);
+  }
 });
 
 test("the overview has a row for each task, and its last column is the end", () => {

@@ -1,9 +1,12 @@
+import asyncio
 import re
 from collections.abc import Callable
 
 import pytest
 
+from deadlock_lab.engine import lines
 from deadlock_lab.engine.recording import Recording
+from deadlock_lab.engine.run import execute
 from deadlock_lab.engine.trace import Kind, Wait
 from deadlock_lab.views.cycles import first_closing
 from deadlock_lab.views.narration import TEMPLATES, describe, ending, transcript
@@ -53,6 +56,27 @@ def test_what_callbacks_do_is_not_put_down_to_a_task(record: Record) -> None:
         "A timer is no longer needed (print).",
     ]:
         assert sentence in told
+
+
+def test_a_line_is_told_with_what_changed(record: Record) -> None:
+    told = [s for s in transcript(record("line_by_line")) if s.startswith("`two` comes to ")]
+    says = [s.partition("line_by_line.<locals>.job")[2] or s.partition("in job")[2] for s in told]
+    assert says[0] == ", with `n = 2` and `constructor = 'other'`."
+    assert says[3] == "."
+    assert says[4] == ", with `first = 0`, `second = 0`, `third = 0` and 2 more."
+    assert says[-1] == ", without `__proto__`."
+
+
+def test_the_last_line_that_is_recorded_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        for n in range(9):
+            await asyncio.sleep(n)
+
+    monkeypatch.setattr(lines, "MAX_LINES", 3)
+    told = transcript(execute(main, lines=True))
+    last = "`main` goes on; from here, lines are no longer recorded: there are too many."
+    assert sum("comes to" in sentence for sentence in told[: told.index(last)]) == 3
+    assert not any("comes to" in sentence for sentence in told[told.index(last) :])
 
 
 def test_a_time_limit_is_told_as_one(record: Record) -> None:
@@ -126,6 +150,7 @@ def test_a_victim_is_told_to_give_up(record: Record) -> None:
 def test_templates_name_only_fields_that_are_known() -> None:
     used = {field for text in TEMPLATES.values() for field in re.findall(r"\{(\w+)\}", text)}
     of_the_event = {
+        "changes",
         "task",
         "by",
         "wait",

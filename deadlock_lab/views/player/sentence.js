@@ -36,6 +36,7 @@ function fieldsOf(payload, index) {
   if (by >= 0) fields.by = code(payload.tasks[by][0]);
   if (place >= 0) fields.place = placeText(payload, place);
   if (kind === "WAITS") fields.wait = payload.waits[detail][3];
+  else if (kind === "LINE" && detail >= 0) fields.changes = changesText(payload.locals[detail][1]);
   else if (kind.startsWith("TIMER_")) {
     fields.purpose = payload.timers[detail][0];
     fields.due = when(payload.timers[detail][1]);
@@ -48,6 +49,22 @@ function fieldsOf(payload, index) {
     fields.message = error ? `${message} (${error})` : message;
   }
   return fields;
+}
+
+const NAMED = 4; // variables; of more, three, and the rest is counted
+
+/** @param {[string, string | null][]} changes */
+function changesText(changes) {
+  const values = changes.filter(([, value]) => value !== null).map(([name, value]) => code(`${name} = ${value}`));
+  const gone = changes.filter(([, value]) => value === null).map(([name]) => code(name));
+  const parts = [values.length ? `with ${together(values)}` : "", gone.length ? `without ${together(gone)}` : ""];
+  return parts.filter((part) => part).join(", ");
+}
+
+/** @param {string[]} names */
+function together(names) {
+  const few = names.length <= NAMED ? names : [...names.slice(0, NAMED - 1), `${names.length - NAMED + 1} more`];
+  return few.length === 1 ? few[0] : `${few.slice(0, -1).join(", ")} and ${few[few.length - 1]}`;
 }
 
 /** @param {import("./state.js").Payload} payload @param {number} place */

@@ -2,7 +2,7 @@
 
 import { calm, make } from "./dom.js";
 import { placeText } from "./sentence.js";
-import { chainOf, isOver } from "./state.js";
+import { chainOf, isOver, localsAt } from "./state.js";
 
 const MANY = 400; // lines; of a longer file only what the run touched is shown
 const AROUND = 12;
@@ -37,7 +37,9 @@ export function makeSource(payload) {
   const title = make("div", "dl-source-title");
   const chain = make("div", "dl-chain", { role: "group", "aria-label": "Await chain" });
   const code = make("div", "dl-code", { tabindex: "0", role: "group", "aria-label": "Source code" });
-  const element = make("section", "dl-source", {}, title, chain, code);
+  const locals = make("div", "dl-locals", { tabindex: "0", role: "group", "aria-label": "Local variables" });
+  locals.hidden = !payload.locals.length;
+  const element = make("section", "dl-source", {}, title, chain, code, locals);
   let file = -1;
   /** @type {Map<number, {row: any, tags: any}>} */
   let rows = new Map();
@@ -86,7 +88,19 @@ export function makeSource(payload) {
     current = rows.get(payload.places[place][1]);
     current?.row.classList.add(place === state.place ? "dl-now" : "dl-outer");
     showTags(state);
+    showLocals(place, state);
     centre();
+  }
+
+  /** The variables of a call; what has just changed is said, not only coloured. @param {number} place @param {import("./state.js").State} state */
+  function showLocals(place, state) {
+    if (locals.hidden) return;
+    const rows = localsAt(payload, state, place).map(({ name, value, mark }) =>
+      make("tr", mark ? "dl-marked" : "", {}, make("th", "", { scope: "row" }, name), make("td", "dl-value", {}, value), make("td", "dl-mark", {}, mark)));
+    const caption = make("caption", "", {}, `Local variables of ${payload.places[place][2]}`);
+    locals.replaceChildren(rows.length ? make("table", "", {}, caption, ...rows) : make("p", "", {}, "No local variables yet."));
+    const marked = locals.querySelector(".dl-marked");
+    if (marked) locals.scrollTop = marked.offsetTop - locals.clientHeight / 2;
   }
 
   /** The calls that led here, each a button that leads to its line. @param {number} seen @param {import("./state.js").State} state */

@@ -22,6 +22,7 @@
  * @property {[string, number, number, number?][]} timers purpose, due, task, how late by a schedule
  * @property {string[]} errors
  * @property {[string, string][]} complaints
+ * @property {[boolean, [string, string | null][]][]} locals new call, changes: name, value or null
  * @property {number} closed
  * @property {[number, Record<string, string>][]} closings
  * @property {Cycle[]} cycles
@@ -30,6 +31,8 @@
  *
  * @typedef {{index: number, kind: string, task: number, by: number, place: number, detail: number}} Happening
  * @typedef {"running" | "ready" | "waiting" | "done" | "failed" | "cancelled" | ""} Lane
+ *
+ * @typedef {{values: Map<string, string>, marks: Map<string, string>}} Call local variables, and what the last line did to them
  *
  * @typedef {object} State
  * @property {number} position
@@ -42,6 +45,7 @@
  * @property {number[]} finished in the order in which they ended
  * @property {number[]} wait by task: an index into waits, or -1
  * @property {number[]} places by task: where it was last seen
+ * @property {Call[][]} locals by task, and by depth in its await chain
  * @property {boolean[]} cancelling by task: asked to stop, and not over yet
  * @property {number[]} timers those that are set, the next one first
  * @property {Record<number, number[]>} holders by resource
@@ -121,6 +125,7 @@ function blank(payload) {
     finished: [],
     wait: tasks.map(() => -1),
     places: tasks.map((task) => task[2]),
+    locals: tasks.map(() => []),
     cancelling: tasks.map(() => false),
     timers: [],
     holders: {},
@@ -142,6 +147,7 @@ function copy(state) {
     finished: state.finished.slice(),
     wait: state.wait.slice(),
     places: state.places.slice(),
+    locals: state.locals.slice(), // its rows are never changed, but replaced
     cancelling: state.cancelling.slice(),
     timers: state.timers.slice(),
     holders,
@@ -197,6 +203,15 @@ const happens = {
     drop(state.holders[detail] ?? [], task);
     if (!state.holders[detail]?.length) delete state.holders[detail];
   },
+  LINE: (state, { task, place, detail }, payload) => {
+    if (place < 0) return;
+    see(state, task, place);
+    const [fresh, changes] = payload.locals[detail];
+    const calls = state.locals[task].slice();
+    const depth = chainOf(payload, place).length;
+    calls[depth] = changed(fresh ? new Map() : calls[depth].values, changes);
+    state.locals[task] = calls;
+  },
   CANCELLING: (state, { task }) => {
     state.cancelling[task] = true;
   },
@@ -207,6 +222,18 @@ const happens = {
     state.ended = true;
   },
 };
+
+/** @param {Map<string, string>} before @param {[string, string | null][]} changes @returns {Call} */
+function changed(before, changes) {
+  const values = new Map(before);
+  const marks = new Map();
+  for (const [name, value] of changes) {
+    marks.set(name, value === null ? "gone" : before.has(name) ? "changed" : "new");
+    if (value === null) values.delete(name);
+    else values.set(name, value);
+  }
+  return { values, marks };
+}
 
 /** @param {State} state @param {number} task @param {Lane} lane */
 function move(state, task, lane) {
@@ -290,6 +317,23 @@ export function chainOf(payload, place) {
   const chain = [];
   for (let at = place; at >= 0; at = payload.places[at][3]) chain.unshift(at);
   return chain;
+}
+
+/**
+ * The local variables of a call in the chain of the task that is told of, with what the
+ * last event did to them.
+ * @param {Payload} payload
+ * @param {State} state
+ * @param {number} place the call: one of the places of the chain
+ * @returns {{name: string, value: string, mark: string}[]} mark: new, changed, gone, or none
+ */
+export function localsAt(payload, state, place) {
+  const call = state.event && state.locals[state.event.task]?.[chainOf(payload, place).length];
+  if (!call) return [];
+  const told = state.event?.kind === "LINE" && state.event.place === place;
+  const marks = told ? call.marks : new Map();
+  const gone = [...marks.keys()].filter((name) => !call.values.has(name));
+  return [...call.values.keys(), ...gone].map((name) => ({ name, value: call.values.get(name) ?? "", mark: marks.get(name) ?? "" }));
 }
 
 /** @param {Lane} lane */
