@@ -15,12 +15,13 @@ from .engine.recording import Outcome
 
 if TYPE_CHECKING:
     from .live import Standing, Watch, diagnose, watch
-    from .schedules import Exploration, explore
+    from .schedules import Exploration, LoadCurve, explore, load_curve
 
 __all__ = [
     "BlockedStepError",
     "DeadlockError",
     "Exploration",
+    "LoadCurve",
     "NotModelledError",
     "Outcome",
     "Run",
@@ -29,6 +30,7 @@ __all__ = [
     "Watch",
     "diagnose",
     "explore",
+    "load_curve",
     "race_explorer",
     "run",
     "watch",
@@ -38,7 +40,7 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     **dict.fromkeys(("Standing", "Watch", "diagnose", "watch"), "live"),
-    **dict.fromkeys(("Exploration", "explore"), "schedules"),
+    **dict.fromkeys(("Exploration", "LoadCurve", "explore", "load_curve"), "schedules"),
 }
 
 

@@ -124,11 +124,11 @@ def still(recording: Recording) -> bytes:
     return png(figure)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, colours: int = 64) -> bytes:
     """Write a PNG of few colours: a quarter as heavy, and a notebook keeps one for each run."""
     drawn, small = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
-    Image.open(drawn).convert("RGB").quantize(64).save(small, "PNG", optimize=True)
+    Image.open(drawn).convert("RGB").quantize(colours).save(small, "PNG", optimize=True)
     return small.getvalue()
 
 

@@ -104,6 +104,21 @@ def test_an_executor_gives_the_same_result_as_this_process(pool: Executor) -> No
     assert told(lab.explore(main, runs=300, executor=pool)) == told(lab.explore(main, runs=300))
 
 
+def test_a_load_curve_is_the_same_from_an_executor(pool: Executor) -> None:
+    """Each number of requests makes a program of its own."""
+    pytest.importorskip("cloudpickle")
+
+    async def main(requests: int) -> None:
+        await asyncio.gather(*(inversion(0.5 + n)() for n in range(requests)))
+
+    here, there = (
+        lab.load_curve(main, (1, 3), spreads=(3, 100), runs=50, executor=executor)
+        for executor in (None, pool)
+    )
+    assert here == there
+    assert here.points[-1].freezes > 0
+
+
 def test_an_executor_can_be_used_again_after_the_search_was_left_early(pool: Executor) -> None:
     """What was still to be done is cancelled."""
     found = lab.explore(programs.late_inversion, until_found=True, executor=pool)
@@ -314,3 +329,14 @@ def test_ctrl_c_keeps_what_came_back_and_cancels_the_rest() -> None:
     assert found.runs == {"random": 32}
     assert len(executor.futures) == 63
     assert all(future.cancelled() for future in executor.futures[3:])
+
+
+async def serve(requests: int) -> None:
+    await asyncio.sleep(requests)
+
+
+def test_ctrl_c_keeps_the_points_of_a_load_curve_too() -> None:
+    """The point at which it was interrupted has fewer runs."""
+    curve = lab.load_curve(serve, (1, 2), spreads=(1, 2), runs=20, executor=_Interrupted())
+    assert curve.interrupted
+    assert [(p.requests, p.spread, p.runs) for p in curve.points] == [(1, 1, 20), (1, 2, 12)]
