@@ -14,6 +14,7 @@ from .engine.errors import BlockedStepError, DeadlockError, NotModelledError, Ru
 from .engine.recording import Outcome
 
 if TYPE_CHECKING:
+    from .game import scheduler_game
     from .live import Standing, Watch, diagnose, watch
     from .schedules import Exploration, LoadCurve, explore, load_curve
 
@@ -33,6 +34,7 @@ __all__ = [
     "load_curve",
     "race_explorer",
     "run",
+    "scheduler_game",
     "watch",
 ]
 
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     **dict.fromkeys(("Standing", "Watch", "diagnose", "watch"), "live"),
     **dict.fromkeys(("Exploration", "LoadCurve", "explore", "load_curve"), "schedules"),
+    "scheduler_game": "game",
 }
 
 

@@ -40,6 +40,38 @@ def npm_packages(pytestconfig: pytest.Config, missing: Missing) -> Path:
     return ready / "node_modules"
 
 
+@pytest.fixture(scope="session")
+def node(missing: Callable[[str], NoReturn]) -> str:
+    """Find node: on the path, or the one that playwright brings along."""
+    if found := shutil.which("node"):
+        return found
+    try:
+        from playwright._impl._driver import compute_driver_executable
+
+        return str(compute_driver_executable()[0])
+    except ImportError:
+        missing("no node: neither on PATH nor in the playwright package")
+
+
+@pytest.fixture(scope="session")
+def tsc(npm_packages: Path, node: str) -> Callable[[Path], str]:
+    """Check the types of the modules in a folder; the function returns what was found."""
+    script = npm_packages / "typescript" / "bin" / "tsc"
+
+    def check(folder: Path) -> str:
+        shutil.copy(VIEWS / "tsconfig.json", folder)
+        done = subprocess.run(
+            [node, str(script), "--project", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.stdout + done.stderr
+
+    return check
+
+
 def _install(ready: Path, missing: Missing) -> None:
     npm = shutil.which("npm")
     if npm is None:

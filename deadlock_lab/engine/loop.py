@@ -23,7 +23,10 @@ from weakref import WeakValueDictionary
 from .errors import DeadlockError, NotModelledError, RunawayError
 from .schedule import Oracle
 
-__all__ = ["MAX_STEPS", "MAX_TIME", "LabLoop", "nanoseconds", "seconds"]
+__all__ = ["BEYOND", "MAX_STEPS", "MAX_TIME", "LabLoop", "nanoseconds", "seconds"]
+
+BEYOND = "beyond max_time"
+"""How a runaway's reason says that nothing was ready and the clock might not go on."""
 
 MAX_STEPS = 100_000
 """How many callbacks a run may take before it counts as a runaway."""
@@ -205,7 +208,7 @@ class LabLoop(asyncio.BaseEventLoop):
         due = self._scheduled[0][0]
         if due > self.max_time * 1e9:
             raise RunawayError(
-                f"the next timer is due at {seconds(due)}, beyond max_time={self.max_time:g}"
+                f"the next timer is due at {seconds(due)}, {BEYOND}={self.max_time:g}"
             )
         self.now = max(self.now, due)
 

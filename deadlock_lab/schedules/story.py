@@ -4,7 +4,7 @@ from ..engine.loop import seconds
 from ..engine.schedule import Schedule
 from ..engine.trace import Kind, Trace
 
-__all__ = ["story"]
+__all__ = ["about", "story"]
 
 _MOMENT = 1_000  # nanoseconds: what is later by less is just over
 
@@ -36,10 +36,15 @@ def _wait(trace: Trace, number: int) -> str:
     )
     took = timer.due - trace.events[at].time
     whose = f"{trace.tasks[timer.task].name}'s {timer.purpose}" if timer.task >= 0 else "a timer"
-    return f"{whose} of {seconds(took - timer.late)}{_where(trace, at)} takes {_about(took)}"
+    return f"{whose} of {seconds(took - timer.late)}{_where(trace, at)} takes {about(took)}"
 
 
-def _about(time: int) -> str:
+def about(time: int) -> str:
+    """Write virtual nanoseconds as seconds, without those that only say what comes after what.
+
+    >>> about(10_000_001)
+    'just over 0.01 s'
+    """
     past = time % _MOMENT
     return f"just over {seconds(time - past)}" if past else seconds(time)
 

@@ -1,10 +1,9 @@
-"""Programs that between them show everything the views can draw, and node for their scripts."""
+"""Programs that between them show everything the views can draw."""
 
 import asyncio
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
@@ -200,19 +199,6 @@ PROGRAMS = {
         callbacks, failing, trivial, endless, breeding, thronged, freed, rescued, line_by_line,
     )
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def node(missing: Callable[[str], NoReturn]) -> str:
-    """Find node: on the path, or the one that playwright brings along."""
-    if found := shutil.which("node"):
-        return found
-    try:
-        from playwright._impl._driver import compute_driver_executable
-
-        return str(compute_driver_executable()[0])
-    except ImportError:
-        missing("no node: neither on PATH nor in the playwright package")
 
 
 @pytest.fixture(scope="session")

@@ -95,25 +95,6 @@ def test_a_position_outside_of_the_run_is_its_start_or_end(record: Record) -> No
     assert widget.position == 0
 
 
-@pytest.fixture(scope="session")
-def tsc(npm_packages: Path, node: str) -> Callable[[Path], str]:
-    """Check the types of the modules in a folder; the function returns what was found."""
-    script = npm_packages / "typescript" / "bin" / "tsc"
-
-    def check(folder: Path) -> str:
-        shutil.copy(Path(__file__).with_name("tsconfig.json"), folder)
-        done = subprocess.run(
-            [node, str(script), "--project", str(folder)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.stdout + done.stderr
-
-    return check
-
-
 def test_the_strict_type_checker_finds_nothing(modules: Path, tsc: Callable[[Path], str]) -> None:
     assert tsc(modules) == ""
 

@@ -16,11 +16,11 @@ from ...engine.recording import Recording
 from ..notebook import pictured
 from ..payload import opening, to_payload
 
-__all__ = ["Player", "module_text", "style_text"]
+__all__ = ["Player", "join_modules", "module_text", "stage_modules", "style_text"]
 
 _HERE = Path(__file__).parent
 _MODULES = ("state", "sentence", "layout", "dom", "stage", "source", "timeline", "player")
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./\w+\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\.[./\w]*/\w+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 _INDENT = re.compile(r"^ +", re.MULTILINE)
 _COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
@@ -28,13 +28,23 @@ _COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 
 @functools.cache
 def module_text() -> str:
-    """Join the player's modules into one, in the order in which they build on each other.
+    """Join the player's modules into one."""
+    return join_modules(*(_HERE / f"{name}.js" for name in _MODULES))
+
+
+def stage_modules() -> list[Path]:
+    """List the modules that other widgets may show a moment with: stage and source."""
+    return [_HERE / f"{name}.js" for name in _MODULES[: _MODULES.index("timeline")]]
+
+
+def join_modules(*paths: Path) -> str:
+    """Join modules into one, in the order in which they build on each other.
 
     Their imports of each other go, and so do ``export`` and the comments: all names share
     one scope, which a browser refuses if two are alike. Indents go too: the module is
     sent with every widget.
     """
-    joined = "\n".join((_HERE / f"{name}.js").read_text("utf-8") for name in _MODULES)
+    joined = "\n".join(path.read_text("utf-8") for path in paths)
     for what in (_IMPORT, _EXPORT, _COMMENT, _INDENT):
         joined = what.sub("", joined)
     return joined
