@@ -94,7 +94,7 @@ def explore(
     >>> found.freezes > 0, lab.run(main, schedule=found.token).outcome
     (True, 'deadlock')
     """
-    _check(main, runs, strategy, deviations, latency)
+    _check(main, runs, seed, strategy, deviations, latency)
     limits = Limits(max_steps, max_time, max_step_seconds)
     check_limits(**limits._asdict())
     search = _Search(
@@ -181,12 +181,18 @@ def _conclude(search: _Search, here: Workers, main: Program, limits: Limits) -> 
 
 
 def _check(
-    main: Any, runs: int, strategy: str, deviations: int | None, latency: tuple[float, float]
+    main: Any,
+    runs: int,
+    seed: int,
+    strategy: str,
+    deviations: int | None,
+    latency: tuple[float, float],
 ) -> None:
     check_function("explore", main)
     if strategy not in ("both", "systematic", "random"):
         raise ValueError(f'strategy must be "both", "systematic" or "random", but is {strategy!r}')
     check_count("runs", runs, least=1)
+    check_count("seed", seed, least=0)
     if deviations is not None:
         check_count("deviations", deviations, least=0)
     least, most = latency

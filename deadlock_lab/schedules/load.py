@@ -213,7 +213,7 @@ def load_curve(
     [0.41, 0.61]
     """
     limits = Limits(max_steps, max_time, max_step_seconds)
-    requests, spreads = _check(main, requests, spreads, runs)
+    requests, spreads = _check(main, requests, spreads, runs, seed)
     check_limits(**limits._asdict())
     counts: dict[Load, Counter[str]] = {}
     blocked, interrupted = "", False
@@ -265,7 +265,7 @@ class _Measuring:
 
 
 def _check(
-    main: Any, requests: Any, spreads: Any, runs: int
+    main: Any, requests: Any, spreads: Any, runs: int, seed: int
 ) -> tuple[Sequence[int], Sequence[float]]:
     check_function("load_curve", main)
     requests, spreads = _several("requests", requests), _several("spreads", spreads)
@@ -277,13 +277,14 @@ def _check(
         if not 1 <= spread < math.inf:
             raise ValueError(f"each spread must be 1 or more, and finite, but one is {spread!r}")
     check_count("runs", runs, least=1)
+    check_count("seed", seed, least=0)
     _check_serves(main, requests[0])
     return sorted(set(requests)), sorted(set(spreads))
 
 
 def _several(name: str, values: Any) -> list[Any]:
     try:
-        several = list(values)
+        several = list(values.tolist() if hasattr(values, "tolist") else values)  # of numpy, say
     except TypeError:
         raise TypeError(f"{name} must be several numbers, as in (1, 10), not {values!r}") from None
     if not several:

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 
 from ..engine.schedule import Oracle
 from .attempt import Attempt, Limits, Program, attempts
@@ -48,6 +48,11 @@ class Workers:
     """
 
     def __init__(self, main: Program, limits: Limits, executor: Executor | None, runs: int) -> None:
+        if executor is not None and not hasattr(executor, "submit"):
+            raise TypeError(
+                "executor must be one of concurrent.futures, or like one, with a method submit, "
+                f"but is {executor!r}"
+            )
         self._main, self._limits = main, limits
         self._executor = executor
         self._left = runs
@@ -97,9 +102,10 @@ class Workers:
             return None
         try:
             return self._executor.submit(_unpacked, self._packed, chunk, self._limits, listen)
-        except RuntimeError:  # it is broken, or was shut down
+        except Exception:  # it is broken, was shut down, or may start no process
             if self._given:
                 raise
+            self._executor = None
             return None
 
     def _received(
@@ -117,7 +123,7 @@ class Workers:
 
     def _choose(self, seconds: float) -> None:
         """Take a process for each processor if the rest would take long."""
-        if seconds < _LONG or (os.cpu_count() or 1) < 2 or sys.platform == "emscripten":
+        if seconds < _LONG or not _processors_are_idle():
             return
         self._may_choose = False
         try:
@@ -125,8 +131,17 @@ class Workers:
 
             self._packed = _pack(self._main)
             self._executor = loky.get_reusable_executor()
-        except (ImportError, OSError, TypeError, BrokenExecutor):
+        except (ImportError, OSError, TypeError, RuntimeError):
             self._executor = None  # it only takes longer
+
+
+def _processors_are_idle() -> bool:
+    """Whether further processes would be of use: in one of a pool, the others are at work."""
+    if sys.platform == "emscripten" or (os.cpu_count() or 1) < 2:
+        return False
+    import multiprocessing
+
+    return multiprocessing.parent_process() is None
 
 
 def _unpacked(packed: bytes, chunk: list[Case], limits: Limits, listen: bool) -> list[Attempt]:

@@ -137,6 +137,12 @@ def test_without_cloudpickle_a_program_of_a_module_can_be_sent(
             lab.explore(inversion(0.5), executor=pool)
 
 
+def test_what_is_no_executor_is_refused_by_name() -> None:
+    """Before anything runs."""
+    with pytest.raises(TypeError, match=r"executor must be one of .*, but is 'loky'"):
+        lab.explore(programs.ordered, executor="loky")  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def only_here(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make a program of a module that no other process can find."""
@@ -221,6 +227,17 @@ def test_processes_that_cannot_load_the_program_are_done_without(only_here: Any)
     """Nobody asked for them."""
     found = lab.explore(only_here, runs=100, strategy="random")
     assert found.outcomes == {"finished": 100}
+
+
+def explored_as_if_long(main: Any) -> dict[Any, int]:
+    workers._LONG, os.cpu_count = 0.0, lambda: 2  # type: ignore[assignment]
+    return dict(lab.explore(main, runs=40, strategy="random").outcomes)
+
+
+def test_in_a_process_of_a_pool_no_further_processes_are_started() -> None:
+    """The pool has the processors already, and a daemon may not start any."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(explored_as_if_long, [programs.ordered]) == {"finished": 40}
 
 
 def test_a_pool_of_the_caller_that_breaks_is_the_callers_to_know() -> None:

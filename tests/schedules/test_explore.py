@@ -292,6 +292,7 @@ def test_it_runs_inside_a_running_loop() -> None:
     ("options", "message"),
     [
         ({"runs": 0}, "runs must be 1 or more, but is 0"),
+        ({"seed": -1}, "seed must be 0 or more, but is -1"),
         ({"runs": 1.5}, "runs must be a whole number"),
         ({"strategy": "luck"}, 'must be "both", "systematic" or "random", but is \'luck\''),
         ({"deviations": -1}, "deviations must be 0 or more"),

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import matplotlib.style
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,6 +141,14 @@ def test_equal_calls_give_equal_curves_and_another_seed_another() -> None:
     assert first == second
     assert str(first) == str(second)
     assert frozen(first) != frozen(other)
+
+
+def test_numbers_may_come_from_an_array() -> None:
+    """As ``numpy.geomspace`` gives them; what comes back is plain."""
+    curve = lab.load_curve(ordered, np.array([1, 4]), spreads=np.geomspace(1, 100, 3), runs=2)
+    loads = [(1, 1.0), (4, 1.0), (1, 10.0), (4, 10.0), (1, 100.0), (4, 100.0)]
+    assert [(p.requests, p.spread) for p in curve.points] == loads
+    assert json.dumps(curve.to_dict())
 
 
 def test_tasks_left_frozen_behind_a_main_that_ends_count_as_a_freeze() -> None:
@@ -274,6 +283,13 @@ def test_the_axis_of_requests_is_logarithmic_where_they_are_far_apart(
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
 
 
+def test_a_curve_without_a_point_is_shown_as_that() -> None:
+    """Where it was interrupted at once."""
+    empty = lab.LoadCurve((), interrupted=True)
+    assert str(empty).startswith("Nothing was measured.")
+    assert "Nothing was measured" in texts(empty.figure())
+
+
 def test_bands_that_coincide_are_shaded_once() -> None:
     """One over the other they would look like more."""
     never = lab.load_curve(ordered, (1, 5), runs=20)
@@ -324,6 +340,7 @@ def test_pyplot_is_left_alone(curve: lab.LoadCurve, monkeypatch: pytest.MonkeyPa
         ({"spreads": (math.inf,)}, "each spread must be 1 or more, and finite, but one is inf"),
         ({"spreads": ("3",)}, "each spread must be a number, but one is '3'"),
         ({"runs": 0}, "runs must be 1 or more, but is 0"),
+        ({"seed": -1}, "seed must be 0 or more, but is -1"),
         ({"max_time": -1}, "max_time must be a finite number above 0, but is -1"),
     ],
 )
