@@ -219,7 +219,7 @@ def test_a_jump_makes_the_browser_lay_out_once(player: Player, recording: Record
             }
         }"""
     )
-    assert 0 < layouts() - before <= jumps + 3  # and a few frames
+    assert 0 < layouts() - before < 1.5 * jumps  # and a few frames
 
 
 def test_the_scrubber_says_where_it_is(player: Player, recording: Recording) -> None:
