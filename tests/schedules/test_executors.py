@@ -302,21 +302,35 @@ print(repr(lab.explore(main)))
     assert said_by(script, tmp_path) == ["begins", "True True finished deadlock", EXPLORED]
 
 
-def test_a_program_from_a_notebook_cell_is_given_to_processes() -> None:
-    """In a real kernel; a cell's functions are of no module that could be found."""
+@pytest.fixture(scope="module")
+def cells() -> Any:
+    """Run a notebook in a real kernel."""
     pytest.importorskip("loky")
+    pytest.importorskip("tqdm")
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient")
-    cells = [
+    sources = [
         "import asyncio, os\nimport deadlock_lab as lab\n"
-        "from deadlock_lab.schedules import workers\n"
+        "from deadlock_lab.schedules import progress, workers\n"
         "workers._LONG, os.cpu_count, here = 0.0, lambda: 2, os.getpid()",
         "async def main():\n    if os.getpid() != here:\n        await asyncio.Event().wait()",
         'lab.explore(main, runs=100, strategy="random").freezes',
+        "progress._MOMENT = 0\nlab.explore(main, runs=100).freezes",
     ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
     client.NotebookClient(notebook, timeout=60).execute()
-    assert notebook.cells[-1].outputs[0].data["text/plain"] == "84"
+    return notebook.cells
+
+
+def test_a_program_from_a_notebook_cell_is_given_to_processes(cells: Any) -> None:
+    """A cell's functions are of no module that could be found."""
+    assert [output.data for output in cells[2].outputs] == [{"text/plain": "84"}]
+
+
+def test_a_bar_that_was_shown_in_a_notebook_is_not_stored_with_it(cells: Any) -> None:
+    """What it says of real time differs from run to run; its output is there, and empty."""
+    bar, result = cells[3].outputs
+    assert (bar.data, list(result.data)) == ({}, ["text/plain"])
 
 
 # -- Ctrl-C ----------------------------------------------------------------------------
