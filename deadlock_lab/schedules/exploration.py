@@ -5,12 +5,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from .._face import Run
 from ..engine.recording import Outcome
 from ..engine.schedule import Schedule
 from .attempt import Attempt
 from .story import story
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Exploration", "Tally"]
 
@@ -98,6 +102,20 @@ class Exploration:
         """Tell in a sentence what the smallest schedule that freezes is; empty for none."""
         return story(self.run.trace, self.schedule) if self.run and self.schedule else ""
 
+    @property
+    def verdict(self) -> str:
+        """What was found in a few words."""
+        total = sum(self.runs.values())
+        if self.freezes:
+            return f"{self.freezes:,} of {total:,} schedules freeze"
+        return f"{'Proved: ' if self.proved else ''}none of {total:,} schedules freezes"
+
+    def figure(self) -> "Figure":
+        """Draw how many schedules freeze, by strategy, as a matplotlib figure."""
+        from .outcome_picture import figure
+
+        return figure(self)
+
     def explain(self) -> str:
         """Tell what was found in plain English; ``print`` says the same."""
         return "\n".join(_told(self))
@@ -107,14 +125,7 @@ class Exploration:
 
     def __repr__(self) -> str:
         token = f", the smallest is {self.token!r}" if self.token else ""
-        return f"<Exploration {_verdict(self)}{token}>"
-
-
-def _verdict(found: Exploration) -> str:
-    total = sum(found.runs.values())
-    if found.freezes:
-        return f"{found.freezes:,} of {total:,} schedules freeze"
-    return f"{'proved: ' if found.proved else ''}none of {total:,} schedules freezes"
+        return f"<Exploration {self.verdict}{token}>"
 
 
 def _told(found: Exploration) -> Iterator[str]:

@@ -324,3 +324,16 @@ def test_a_program_that_cannot_be_sent_to_an_executor_is_told_so() -> None:
 
     with ThreadPoolExecutor(1) as pool, pytest.raises(TypeError, match="cannot be sent"):
         lab.explore(main, executor=pool)
+
+
+def test_the_figure_tells_how_many_schedules_freeze_by_strategy() -> None:
+    """In words beside the bars, so that no colour is needed."""
+    found = lab.explore(programs.late_inversion)
+    figure = found.figure()
+    said = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert said == [
+        f"{found.frozen[name]} of {found.runs[name]} freeze "
+        f"({found.frozen[name] / found.runs[name]:.1%})"
+        for name in ("systematic", "random")
+    ]
+    assert [text.get_text() for text in figure.texts] == [found.verdict]
