@@ -113,7 +113,7 @@ def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> tuple[str, BaseExcep
     try:
         loop.run_forever()
     except DeadlockError:
-        return "", None
+        return loop.halted, None  # what was thrown may have cost it the callbacks that were left
     except (RunawayError, BlockedStepError) as stopped:
         return loop.halted or str(stopped), None
     if task.done() or loop.halted:

@@ -172,25 +172,31 @@ def _attempt(
     limits: Limits,
     outcome: Outcome,
     suspect: bool,
+    halted: str,
 ) -> Attempt:
     return Attempt(
         schedule=schedule,
         outcome=outcome,
         freezes=outcome is Outcome.DEADLOCK or (suspect and _is_stuck(main, schedule, limits)),
         timed=loop.timed,
-        blocked=loop.halted if outcome is Outcome.RUNAWAY else "",
+        blocked=halted if outcome is Outcome.RUNAWAY else "",
         fired=tuple(loop.fired),
     )
 
 
-def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool]:
-    """Run to the end; return how that was, and whether main may have left stuck tasks behind."""
+def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool, str]:
+    """Run to the end.
+
+    Returns:
+        How that was, whether main may have left stuck tasks behind, and why the loop was
+        halted, if it was: after clearing up it no longer knows.
+    """
     ended, left = False, None
     try:
         outcome = _drive(loop, loop.create_task(main()))
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
         left = asyncio.all_tasks(loop)
-        return outcome, ended and any(map(_may_be_stuck, left))
+        return outcome, ended and any(map(_may_be_stuck, left)), loop.halted
     finally:
         _clear_up(loop, asyncio.all_tasks(loop) if left is None else left, ended)
 
@@ -207,7 +213,7 @@ def _drive(loop: _AttemptLoop, task: asyncio.Task[Any]) -> Outcome:
     try:
         loop.run_forever()
     except DeadlockError:
-        return Outcome.DEADLOCK
+        return Outcome.RUNAWAY if loop.halted else Outcome.DEADLOCK
     except (RunawayError, BlockedStepError):
         return Outcome.RUNAWAY
     if not task.done():

@@ -89,8 +89,9 @@ class Exploration:
 
     @property
     def proved(self) -> bool:
-        """Whether no order of its waits can freeze the program: all have been tried."""
-        return self.freezes == 0 and self.tried == math.inf and not self.timed
+        """Whether no order of its waits can freeze the program: all were tried, to their end."""
+        whole = self.tried == math.inf and Outcome.RUNAWAY not in self.outcomes
+        return self.freezes == 0 and whole and not self.timed
 
     @property
     def repeatable(self) -> bool:

@@ -207,6 +207,17 @@ def test_a_step_that_swallows_the_rescue_and_goes_on_runs_no_further_step():
     assert seen == ["same step"]
 
 
+def test_a_run_that_was_halted_is_a_runaway_also_when_nothing_is_left_to_run():
+    """What is thrown into a step may hit it where it hands on its last callbacks."""
+
+    async def main():
+        asyncio.get_running_loop().halt("one step kept the loop busy")
+        await asyncio.Event().wait()
+
+    run = lab.run(main)
+    assert (run.outcome, run.recording.limit) == ("runaway", "one step kept the loop busy")
+
+
 def test_a_blocking_callback_is_stopped():
     async def main():
         asyncio.get_running_loop().call_soon(time.sleep, 100)

@@ -337,3 +337,44 @@ def test_the_figure_tells_how_many_schedules_freeze_by_strategy() -> None:
         for name in ("systematic", "random")
     ]
     assert [text.get_text() for text in figure.texts] == [found.verdict]
+
+
+def test_a_step_that_never_ends_ends_the_search_also_while_others_wait() -> None:
+    """Else each of the runs would take as long as a step may."""
+
+    async def main() -> None:
+        async def block() -> None:
+            await asyncio.sleep(1)
+            while True:
+                pass
+
+        await asyncio.gather(block(), asyncio.sleep(5))
+
+    found = lab.explore(main, runs=50, max_step_seconds=0.2, progress=False)
+    assert (found.outcomes, found.freezes) == ({lab.Outcome.RUNAWAY: 1}, 0)
+    assert ", in block" in found.blocked
+
+
+def test_runs_that_were_cut_off_prove_nothing() -> None:
+    """Behind a heartbeat without an end, two tasks may be frozen all the same."""
+
+    async def main() -> None:
+        while True:
+            await asyncio.sleep(1)
+
+    found = lab.explore(main, runs=5, max_steps=500, progress=False)
+    assert (found.freezes, found.proved) == (0, False)
+    assert "That is no proof" in str(found)
+
+
+def test_an_attempt_that_was_halted_is_no_freeze_when_nothing_is_left_to_run() -> None:
+    """What is thrown into a step may hit it where it hands on its last callbacks."""
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+        loop.halt("one step kept the loop busy")
+        await asyncio.Event().wait()
+
+    found = lab.explore(main, runs=5, progress=False)
+    assert (found.outcomes, found.freezes) == ({lab.Outcome.RUNAWAY: 1}, 0)
+    assert found.blocked == "one step kept the loop busy"
