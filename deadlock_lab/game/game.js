@@ -290,6 +290,13 @@ export function makeGame(name, first, ask) {
     hintButton.disabled = scene.status === "frozen";
     count.textContent = none ? "" : scene.picks.length === 1 ? "1 pick" : `${scene.picks.length} picks`;
     verdict.hidden = !verdict.textContent;
+    keepFocus();
+  }
+
+  /** A button that is switched off would hand its keys to the notebook. */
+  function keepFocus() {
+    const button = /** @type {HTMLButtonElement | null} */ (document.activeElement);
+    if (root.contains(button) && (button?.disabled || button?.hidden)) root.focus({ preventScroll: true });
   }
 
   function expectAnswer() {

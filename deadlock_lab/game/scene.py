@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from ..engine.recording import Outcome
 from ..engine.trace import Kind
 from ..schedules.exploration import Exploration
 from ..schedules.story import about
@@ -95,7 +94,7 @@ def headline(game: Game) -> str:
 def verdict(found: Exploration) -> str:
     """Say what the search has found, without telling how it is done."""
     if not found.schedule:
-        if found.proved and Outcome.RUNAWAY not in found.outcomes:
+        if found.proved:
             return (
                 "The search has proved that it cannot be done: in every order in which its waits "
                 f"can complete, this program gets through ({_count(_total(found), 'schedule')})."

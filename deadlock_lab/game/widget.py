@@ -12,13 +12,15 @@ from typing import Any
 import anywidget
 import traitlets
 
+from ..engine.recording import Recording
 from ..schedules.attempt import Program
 from ..schedules.checks import check_count, check_function
 from ..schedules.exploration import Exploration
 from ..schedules.explore import explore
+from ..schedules.story import about
 from ..views.pictures import still
 from ..views.player import join_modules, stage_modules, style_text
-from .scene import describe, headline, scene, verdict
+from .scene import describe, scene, verdict
 from .state import LIMITS, Game, Pick, Status, start, way
 
 __all__ = ["SchedulerGame"]
@@ -115,8 +117,8 @@ class SchedulerGame(anywidget.AnyWidget):
         return bundle, {"image/png": {"alt": text}}
 
 
-def _titled(game: Game) -> Any:
+def _titled(game: Game) -> Recording:
     """Have the picture of a run that was stopped for a choice say so."""
-    if game.status is not Status.CHOICE:
+    if not game.offers:
         return game.recording
-    return replace(game.recording, limit=headline(game).rstrip("?") + " is yours to pick")
+    return replace(game.recording, limit=f"at {about(game.recording.time)} nothing is ready")

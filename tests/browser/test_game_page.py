@@ -186,6 +186,21 @@ def test_after_a_pick_the_focus_is_where_the_next_is_made(play: Callable[..., Bo
     assert board.page.evaluate(focused) == "dl-game-pick"
 
 
+@pytest.mark.parametrize("name", ["Undo", "Restart", "Search"])
+def test_a_button_that_is_switched_off_keeps_the_keys_in_the_game(
+    name: str, play: Callable[..., Board]
+) -> None:
+    """Else the next key would be the notebook's."""
+    board = play(transfers)
+    board.root.focus()
+    board.press("1")
+    board.wait_for_picks(1)
+    button = board.root.get_by_role("button", name=name)
+    button.click()
+    board.page.wait_for_function("name => document.activeElement.matches('.dl-game')")
+    assert button.is_disabled()
+
+
 def test_what_came_of_a_pick_is_read_out(play: Callable[..., Board]) -> None:
     """In the order in which it happened, and then what is to be done."""
     board = play(transfers)
