@@ -229,6 +229,7 @@ export function makeGame(name, first, ask) {
         ...(move.refusal ? [make("span", "dl-game-refusal", {}, move.refusal)] : [])),
       make("span", "dl-game-due", {}, `due ${move.due}`, ...(move.natural ? [make("span", "dl-game-natural", {}, "next by itself")] : [])));
     chosen.disabled = Boolean(move.refusal);
+    if (index < 9) chosen.setAttribute("aria-keyshortcuts", String(index + 1));
     chosen.addEventListener("click", () => pick(move));
     const item = make("li", "", {}, chosen);
     if (move.pick.length === 1 && !move.refusal && scene.moves.length > 1) item.append(markButton(move, index));
