@@ -30,6 +30,7 @@ from ..engine.waits import await_chain, blocked_on, read_wait
 __all__ = ["Attempt", "Firing", "Limits", "attempts"]
 
 _alone = threading.RLock()
+_BEGINNING = 10_000  # steps of a runaway in which stuck tasks are looked for
 
 Program = Callable[[], Coroutine[Any, Any, Any]]
 _Ts = TypeVarTuple("_Ts")
@@ -177,7 +178,8 @@ def _attempt(
     return Attempt(
         schedule=schedule,
         outcome=outcome,
-        freezes=outcome is Outcome.DEADLOCK or (suspect and _is_stuck(main, schedule, limits)),
+        freezes=outcome is Outcome.DEADLOCK
+        or (suspect and _is_stuck(main, schedule, _to_look_at(outcome, limits))),
         timed=loop.timed,
         blocked=halted if outcome is Outcome.RUNAWAY else "",
         fired=tuple(loop.fired),
@@ -188,15 +190,15 @@ def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool, str]:
     """Run to the end.
 
     Returns:
-        How that was, whether main may have left stuck tasks behind, and why the loop was
-        halted, if it was: after clearing up it no longer knows.
+        How that was, whether some of the tasks that are left may be stuck, and why the loop
+        was halted, if it was: after clearing up it no longer knows.
     """
     ended, left = False, None
     try:
         outcome = _drive(loop, loop.create_task(main()))
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
         left = asyncio.all_tasks(loop)
-        return outcome, ended and any(map(_may_be_stuck, left)), loop.halted
+        return outcome, not loop.halted and any(map(_may_be_stuck, left)), loop.halted
     finally:
         _clear_up(loop, asyncio.all_tasks(loop) if left is None else left, ended)
 
@@ -222,9 +224,9 @@ def _drive(loop: _AttemptLoop, task: asyncio.Task[Any]) -> Outcome:
 
 
 def _may_be_stuck(task: asyncio.Task[Any]) -> bool:
-    """Whether a task that main has left behind waits for a task, a lock or a permit.
+    """Whether a task that is left waits for a task, a lock or a permit.
 
-    Who waits for anything else is parked; see ``wait_graph``.
+    Beside a main that has ended, who waits for anything else is parked; see ``wait_graph``.
     """
     future = blocked_on(task)
     if future is None:
@@ -233,7 +235,14 @@ def _may_be_stuck(task: asyncio.Task[Any]) -> bool:
     return any(is_task(thing) or type(thing).__name__ in OWNED for thing in things)
 
 
+def _to_look_at(outcome: Outcome, limits: Limits) -> Limits:
+    """Give the limits of a recorded run that tells: of a runaway, its beginning will do."""
+    if outcome is Outcome.RUNAWAY:
+        return limits._replace(max_steps=min(limits.max_steps, _BEGINNING))
+    return limits
+
+
 def _is_stuck(main: Program, schedule: Schedule, limits: Limits) -> bool:
-    """Whether tasks that main has left behind can never go on; a recorded run can tell."""
+    """Whether some of the tasks can never go on; a recorded run can tell."""
     recording = execute(main, **limits._asdict(), schedule=schedule)
     return bool(recording.waits.stuck_ids)

@@ -117,6 +117,18 @@ async def joined_queue() -> None:
     assert not any(worker.done() for worker in workers)
 
 
+async def frozen_beside_a_heartbeat() -> None:
+    """Freeze as ``late_inversion`` does, beside a task that never ends."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(0.2)
+
+    heart = asyncio.create_task(beat())
+    await late_inversion()
+    heart.cancel()
+
+
 async def background_pair() -> str:
     """Leave two tasks behind that wait for one another, if a wait is late; main finishes."""
     lock_a, lock_b = asyncio.Lock(), asyncio.Lock()

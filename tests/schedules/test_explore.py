@@ -85,6 +85,16 @@ def test_a_pair_that_freezes_behind_a_main_that_finishes_counts() -> None:
     assert found.run.stuck == ("alice", "bob")
 
 
+def test_a_pair_that_freezes_beside_an_endless_heartbeat_counts() -> None:
+    """The run is a runaway, and two of its tasks can never go on."""
+    found = lab.explore(programs.frozen_beside_a_heartbeat, runs=60, max_steps=500)
+    assert found.freezes == found.outcomes[lab.Outcome.RUNAWAY] > 0
+    assert found.run is not None
+    assert found.run.stuck == ("main", "transfer", "transfer-2")
+    assert found.schedule is not None
+    assert len(found.schedule.lateness) == 1
+
+
 def test_a_small_program_is_proved_free_of_deadlock() -> None:
     """All orders of its waits have been tried."""
     found = lab.explore(programs.ordered)
