@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 
 from ..engine.trace import Kind
 from ..schedules.exploration import Exploration
-from ..schedules.story import about
-from ..views.narration import code, transcript
+from ..views.narration import code, transcript, when
 from ..views.payload import to_payload
 from ..views.standing import explain_standing
 from .state import MOST_PICKS, Game, Offer, Pick, Status
@@ -76,7 +75,7 @@ def headline(game: Game) -> str:
     recording = game.recording
     match game.status:
         case Status.CHOICE if game.picks:
-            return f"At {about(recording.time)} nothing is ready. What completes next?"
+            return f"At {when(recording.time)} nothing is ready. What completes next?"
         case Status.FROZEN:
             cycles = recording.waits.cycles()
             names = " → ".join(map(code, cycles[0])) if cycles else ""
@@ -150,7 +149,7 @@ def _moves(game: Game) -> Iterator[dict[str, Any]]:
     natural = game.natural
     if all(offer.pick != natural for offer in game.offers):
         together = [_text(game, offer) for offer in game.offers if offer.number in natural]
-        due = about(game.offers[0].timer.due)
+        due = when(game.offers[0].timer.due)
         yield _move(natural, _Wait(_and(together), f"together at {due}", "", ""), natural)
     for offer in game.offers:
         yield {**_move(offer.pick, _wait(game, offer), natural), "refusal": offer.refusal}
@@ -163,7 +162,7 @@ def _move(pick: Pick, wait: _Wait, natural: Pick) -> dict[str, Any]:
 def _wait(game: Game, offer: Offer) -> _Wait:
     trace, timer = game.trace, offer.timer
     waiter = game.recording.waits.waiters.get(timer.task)
-    due = f"at {about(timer.due)}"
+    due = f"at {when(timer.due)}"
     if waiter is None or waiter.place < 0 or timer.purpose not in _NAMES_ITS_LINE:
         return _Wait(_text(game, offer), due, "", "")
     place = trace.places[waiter.place]
@@ -177,7 +176,7 @@ def _text(game: Game, offer: Offer) -> str:
     timer = offer.timer
     whose = f"{code(game.trace.name(timer.task))}'s " if timer.task >= 0 else ""
     what = "time limit" if offer.is_limit else timer.purpose
-    return f"{whose}{what} of {about(_length(game, offer))}"
+    return f"{whose}{what} of {when(_length(game, offer))}"
 
 
 def _length(game: Game, offer: Offer) -> int:

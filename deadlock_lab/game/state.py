@@ -23,7 +23,7 @@ from ..engine.run import MAX_STEP_SECONDS, execute
 from ..engine.schedule import Schedule
 from ..engine.trace import Event, Kind, Timer, Trace
 from ..schedules.attempt import Limits, Program
-from ..schedules.story import about
+from ..views.narration import when
 
 __all__ = ["LIMITS", "MOST_PICKS", "Game", "Offer", "Pick", "Status", "start", "way"]
 
@@ -293,7 +293,7 @@ def _offers(pending: list[tuple[int, Timer]], limits: Limits) -> Iterator[Offer]
         if timer.due > limits.max_time * 1e9:
             refusal = f"It is due later than {limits.max_time:g} s, where every run is stopped."
         elif first is not None and timer.due > first:
-            refusal = f"A time limit is due before, at {about(first)}, and cannot be held back."
+            refusal = f"A time limit is due before, at {when(first)}, and cannot be held back."
         same = (n for n, bound in bounds if bound.due == timer.due)
         yield Offer(number, timer, tuple(sorted({number, *same})), refusal)
 

@@ -17,7 +17,7 @@ from ..schedules.attempt import Program
 from ..schedules.checks import check_count, check_function
 from ..schedules.exploration import Exploration
 from ..schedules.explore import explore
-from ..schedules.story import about
+from ..views.narration import when
 from ..views.pictures import still
 from ..views.player import join_modules, stage_modules, style_text
 from .scene import describe, scene, verdict
@@ -121,4 +121,4 @@ def _titled(game: Game) -> Recording:
     """Have the picture of a run that was stopped for a choice say so."""
     if not game.offers:
         return game.recording
-    return replace(game.recording, limit=f"at {about(game.recording.time)} nothing is ready")
+    return replace(game.recording, limit=f"at {when(game.recording.time)} nothing is ready")

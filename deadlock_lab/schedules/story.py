@@ -1,12 +1,10 @@
 """The story of a schedule in a sentence: which waits take longer than written, and how long."""
 
-from ..engine.loop import seconds
 from ..engine.schedule import Schedule
 from ..engine.trace import Kind, Trace
+from ..views.narration import when
 
-__all__ = ["about", "story"]
-
-_MOMENT = 1_000  # nanoseconds: what is later by less is just over
+__all__ = ["story"]
 
 
 def story(trace: Trace, schedule: Schedule) -> str:
@@ -36,17 +34,7 @@ def _wait(trace: Trace, number: int) -> str:
     )
     took = timer.due - trace.events[at].time
     whose = f"{trace.tasks[timer.task].name}'s {timer.purpose}" if timer.task >= 0 else "a timer"
-    return f"{whose} of {seconds(took - timer.late)}{_where(trace, at)} takes {about(took)}"
-
-
-def about(time: int) -> str:
-    """Write virtual nanoseconds as seconds, without those that only say what comes after what.
-
-    >>> about(10_000_001)
-    'just over 0.01 s'
-    """
-    past = time % _MOMENT
-    return f"just over {seconds(time - past)}" if past else seconds(time)
+    return f"{whose} of {when(took - timer.late)}{_where(trace, at)} takes {when(took)}"
 
 
 def _where(trace: Trace, at: int) -> str:

@@ -107,6 +107,7 @@ _HOW: Mapping[str, str] = {
     "Condition.wait": "waits to be notified by {}",
     "Barrier.wait": "waits for the others at {}",
 }
+_MOMENT, _LONG = 1_000, 1_000_000  # nanoseconds
 _MANY = 4  # how many targets are named before the rest is counted
 
 
@@ -122,10 +123,15 @@ def code(name: str) -> str:
 def when(time: int) -> str:
     """Write a virtual time (nanoseconds) as seconds; what lies past a century is never.
 
-    >>> when(500_000_000), when(2**62)
-    ('0.5 s', 'never')
+    Nanoseconds that only say what comes after what are not written out.
+
+    >>> when(500_000_000), when(500_000_001), when(2**62)
+    ('0.5 s', 'just over 0.5 s', 'never')
     """
-    return "never" if time >= 2**61 else seconds(time)
+    if time >= 2**61:
+        return "never"
+    past = time % _MOMENT if time >= _LONG else 0
+    return f"just over {seconds(time - past)}" if past else seconds(time)
 
 
 def describe(wait: Wait, name_of: Callable[[int], str] = str) -> str:

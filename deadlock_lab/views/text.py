@@ -5,12 +5,11 @@ from dataclasses import replace
 
 from ..engine.graph import OWNED
 from ..engine.kinds import Diagnosis
-from ..engine.loop import seconds
 from ..engine.masked import Masked
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import Kind
 from ..engine.victims import Broken
-from .narration import describe
+from .narration import describe, when
 
 __all__ = ["explain", "kind_lines", "summary"]
 
@@ -60,7 +59,7 @@ def explain(recording: Recording) -> str:
 
 
 def _length(recording: Recording) -> str:
-    return f"{_count(recording.steps, 'step')}, {seconds(recording.time)} of virtual time"
+    return f"{_count(recording.steps, 'step')}, {when(recording.time)} of virtual time"
 
 
 def _count(number: int, noun: str) -> str:
@@ -146,7 +145,7 @@ def _masked(recording: Recording) -> Iterator[str]:
     for masked in recording.masked[:_MANY]:
         whose = f"the time limit of {masked.limit_of}" if masked.limit_of else "a time limit"
         times = f" (it happened {masked.times} times)" if masked.times > 1 else ""
-        at = seconds(recording.trace.events[masked.event].time)
+        at = when(recording.trace.events[masked.event].time)
         yield f"\nA timeout hid a deadlock: {_arrows(masked.cycle)}{times}"
         yield f"Only {whose} broke it up, at {at}. Until then:\n"
         yield from _past(recording, masked)
@@ -155,7 +154,7 @@ def _masked(recording: Recording) -> Iterator[str]:
 def _futile(recording: Recording) -> Iterator[str]:
     """Name the time limits that could not end a ring for what they are."""
     for futile in recording.futile[:_MANY]:
-        at = seconds(recording.trace.events[futile.event].time)
+        at = when(recording.trace.events[futile.event].time)
         yield f"\nA timeout to no avail: the time limit of {futile.limit_of} was up at {at}."
         yield f"{_INDENT}Why: what it cancels comes back round a ring of tasks: nobody is stopped."
         yield f"{_INDENT}To have one that holds: with_timeout of deadlock_lab.patterns."
@@ -164,7 +163,7 @@ def _futile(recording: Recording) -> Iterator[str]:
 def _broken(recording: Recording) -> Iterator[str]:
     """Tell which deadlocks were broken, and who was made to give up."""
     for broken in recording.broken[:_MANY]:
-        at = seconds(recording.trace.events[broken.event].time)
+        at = when(recording.trace.events[broken.event].time)
         yield f"\nA deadlock was broken: {_arrows(broken.cycle)}"
         yield f"At {at}, {broken.victim} was made to give up by a DeadlockError. Until then:\n"
         yield from _past(recording, broken)
@@ -252,5 +251,5 @@ def _complaints(recording: Recording) -> Iterator[str]:
             complaint = trace.complaints[event.detail]
             whose = trace.name(event.task) if event.task >= 0 else "the loop"
             error = f": {complaint.error}" if complaint.error else ""
-            yield f"\nNobody caught this, at {seconds(event.time)}, from {whose}: "
+            yield f"\nNobody caught this, at {when(event.time)}, from {whose}: "
             yield f"{_INDENT}{complaint.message}{error}"

@@ -138,7 +138,7 @@ test("the sentences are Python's, to the letter", () => {
 });
 
 test("times are written without noise", () => {
-  assert.deepEqual([0, 5e8, 1.5e9, 1e7, 3 * 2 ** 61].map(when), ["0 s", "0.5 s", "1.5 s", "0.01 s", "never"]);
+  assert.deepEqual([0, 5e8, 1.5e9, 1e7, 5e8 + 1, 7, 3 * 2 ** 61].map(when), ["0 s", "0.5 s", "1.5 s", "0.01 s", "just over 0.5 s", "0.000000007 s", "never"]);
   assert.equal(timeAt(payload, -1), 0);
 });
 

@@ -2,9 +2,10 @@
 
 import { eventAt, timeAt } from "./state.js";
 
-/** Write virtual nanoseconds as seconds, as Python does. @param {number} time */
+/** Write virtual nanoseconds as seconds, as Python does. @param {number} time @returns {string} */
 export function when(time) {
   if (time >= 2 ** 61) return "never";
+  if (time >= 1e6 && time % 1000) return `just over ${when(time - (time % 1000))}`;
   const part = String(time % 1e9).padStart(9, "0").replace(/0+$/, "");
   return `${Math.floor(time / 1e9)}${part ? `.${part}` : ""} s`;
 }
