@@ -125,9 +125,10 @@ class Run:
 
         Returns:
             A dict of ``outcome``, ``steps``, ``seconds`` (virtual), ``value`` (main's, as its
-            ``repr``), ``error``, ``limit``, ``stuck``, ``cycles``, ``tasks`` (those that were
-            suspended at the end), ``edges``, ``diagnoses``, ``masked``, ``futile``,
-            ``broken`` and ``risks``. What does not apply is None, or empty.
+            ``repr``), ``error``, ``limit``, ``stuck``, ``unless`` (whose error would still
+            reach the stuck), ``cycles``, ``tasks`` (those that were suspended at the end),
+            ``edges``, ``diagnoses``, ``masked``, ``futile``, ``broken`` and ``risks``. What
+            does not apply is None, or empty.
 
         >>> import asyncio, deadlock_lab as lab
         >>> async def main():

@@ -20,6 +20,7 @@ from .trace import Resource, TaskInfo, Wait
 
 __all__ = ["Edge", "WaitGraph", "Waiter", "find_stuck"]
 
+_END_BY_ERROR = frozenset({"gather", "TaskGroup", "wait (FIRST_EXCEPTION)"})
 OWNED = frozenset({"Lock", "Semaphore", "BoundedSemaphore"})
 """Resources that are given back by those who hold them; the others anyone may set."""
 
@@ -79,6 +80,18 @@ class WaitGraph:
     def stuck(self) -> tuple[str, ...]:
         """Names of the tasks that nothing can ever move again, in order of creation."""
         return tuple(self.infos[t].name for t in self.stuck_ids)
+
+    @property
+    def unless(self) -> tuple[str, ...]:
+        """Names of the tasks that go on, and whose error would reach one of the stuck.
+
+        A gather, a task group and ``wait(..., FIRST_EXCEPTION)`` end when one of theirs
+        fails. So where such a one goes on, the others are stuck unless it fails.
+        """
+        stuck = set(self.stuck_ids)
+        waits = (self.waiters[task].wait for task in self.stuck_ids)
+        targets = {t for wait in waits if wait.how in _END_BY_ERROR for t in wait.targets}
+        return tuple(self.infos[t].name for t in sorted(targets - stuck) if t >= 0)
 
     @property
     def edges(self) -> tuple[Edge, ...]:

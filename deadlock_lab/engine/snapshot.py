@@ -17,7 +17,9 @@ __all__ = ["can_be_cancelled", "cancelled_with", "freed_by", "likely_setters", "
 
 Task = asyncio.Task[Any]
 
-_HANDED_DOWN = frozenset({"await", "gather", "TaskGroup", "wait_for"})  # not: shield, wait
+_HANDED_DOWN = frozenset(  # not: shield, wait
+    {"await", "gather", "gather (return_exceptions)", "TaskGroup", "wait_for"}
+)
 _REMEDIES = frozenset({"cancel", "release"})  # what a task may do to another's task or lock
 
 

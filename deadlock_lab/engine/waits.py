@@ -130,10 +130,23 @@ def _members(future: Future) -> tuple[str, tuple[object, ...]]:
     if is_task(future):
         return "await", (future,)
     if (children := getattr(future, "_children", None)) is not None:
-        return "gather", tuple(o for child in children for o in _members(child)[1])
+        objects = tuple(o for child in children for o in _members(child)[1])
+        return ("gather (return_exceptions)" if _tolerant(future) else "gather"), objects
     if (inner := _shielded(future)) is not None:
         return "shield", _members(inner)[1]
     return "await", (future,)
+
+
+def _tolerant(gathering: Future) -> bool:
+    """Whether a gather goes on when one of its children fails, as its callbacks on them know."""
+    for child in getattr(gathering, "_children", ()):
+        for callback, _ in getattr(child, "_callbacks", None) or ():
+            code = getattr(callback, "__code__", None)
+            if code is not None and code.co_qualname == "gather.<locals>._done_callback":
+                known = dict(zip(code.co_freevars, callback.__closure__, strict=True))
+                if known["outer"].cell_contents is gathering:
+                    return bool(known["return_exceptions"].cell_contents)
+    return False
 
 
 def _shielded(outer: Future) -> Future | None:
@@ -173,8 +186,10 @@ def _condition(local: dict[str, Any], future: Future) -> Reading:
 
 
 def _wait(local: dict[str, Any], future: Future) -> Reading:
-    first = local.get("return_when") == asyncio.FIRST_COMPLETED
-    return Reading("wait", "any" if first else "all", _each(local.get("fs", (future,))))
+    until = local.get("return_when")
+    how = "wait (FIRST_EXCEPTION)" if until == asyncio.FIRST_EXCEPTION else "wait"
+    mode: Mode = "any" if until == asyncio.FIRST_COMPLETED else "all"
+    return Reading(how, mode, _each(local.get("fs", (future,))))
 
 
 def _wait_for(local: dict[str, Any], future: Future) -> Reading:

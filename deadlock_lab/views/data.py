@@ -26,6 +26,7 @@ def to_dict(recording: Recording) -> Data:
         "error": say(recording.error) or None,
         "limit": recording.limit or None,
         "stuck": list(graph.stuck),
+        "unless": list(graph.unless),
         "cycles": [
             {"members": list(names), "sure": not graph.guessed(loop)}
             for names, loop in zip(graph.cycles(), graph.loops, strict=True)

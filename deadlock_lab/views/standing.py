@@ -49,7 +49,9 @@ class _Teller:
         self, diagnoses: Sequence[Diagnosis], doubt: Doubt | None, *, others: bool
     ) -> Iterator[str]:
         if self.stuck:
-            yield f"Deadlock: {_tasks(len(self.stuck))} for ever."
+            names = list(self.waits.unless)
+            unless = f", unless {_and(names, 'or')} fails" if names else ""
+            yield f"Deadlock: {_tasks(len(self.stuck))} for ever{unless}."
             yield from self._cycles(self.waits)
             yield from kind_lines(diagnoses)
         elif self.waits.waiters:

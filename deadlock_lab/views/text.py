@@ -106,7 +106,8 @@ def _standstill(recording: Recording) -> Iterator[str]:
     graph = recording.waits
     members = {task for loop in graph.loops for task in loop}
     if graph.stuck_ids and recording.outcome is not Outcome.DEADLOCK:
-        yield f"\nYet {_and(graph.stuck)} can never go on, whatever the others do."
+        unless = f"unless {_or(graph.unless)} fails" if graph.unless else "whatever the others do"
+        yield f"\nYet {_and(graph.stuck)} can never go on, {unless}."
     for loop in graph.loops[:_CROWD]:
         names = _arrows(graph.infos[t].name for t in loop if t >= 0)
         guess = " (probably: one link is a guess)" if graph.guessed(loop) else ""

@@ -105,6 +105,8 @@ def test_a_task_said_to_be_stuck_before_the_end_never_goes_on(program, seconds):
 
     run = lab.run(main, max_time=10 * 2**MAX_TIMERS)
     assert run.outcome == "finished"
+    if run.waits.unless:
+        return  # they are stuck unless some other fails, which it may have
     assert [name for name in run.stuck if name.startswith("t")] == [
         name for name in waiting if name in run.stuck
     ]

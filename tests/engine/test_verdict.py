@@ -306,3 +306,61 @@ graphs = st.builds(
 def test_who_is_stuck_agrees_with_brute_force(graph: Graph) -> None:
     stuck = find_stuck(graph.waiters, THINGS, graph.holders, graph.roots, outside=graph.outside)
     assert stuck == by_brute_force(graph)
+
+
+async def grouped(parts: dict[str, Any]) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for name, work in parts.items():
+            tasks.create_task(work, name=name)
+
+
+def made(parts: dict[str, Any]) -> list[asyncio.Task[Any]]:
+    return [asyncio.create_task(work, name=name) for name, work in parts.items()]
+
+
+WAYS: dict[str, Any] = {
+    "group": grouped,
+    "gather": lambda parts: asyncio.gather(*made(parts)),
+    "gather, errors as results": lambda parts: asyncio.gather(*made(parts), return_exceptions=True),
+    "wait": lambda parts: asyncio.wait(made(parts)),
+    "wait for the first error": lambda parts: asyncio.wait(
+        made(parts), return_when=asyncio.FIRST_EXCEPTION
+    ),
+}
+
+
+async def pair_beside_another(how: str) -> None:
+    """Leave two tasks in a ring of locks behind, with another one that goes on."""
+    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
+
+    async def transfer(first: asyncio.Lock, second: asyncio.Lock) -> None:
+        async with first:
+            await asyncio.sleep(0.1)
+            async with second:
+                pass
+
+    async def parent() -> None:
+        pair = {"a": transfer(lock_a, lock_b), "b": transfer(lock_b, lock_a)}
+        await WAYS[how]({**pair, "other": asyncio.sleep(5)})
+
+    task = asyncio.create_task(parent(), name="parent")
+    await asyncio.sleep(1)
+    assert not task.done()
+
+
+@pytest.mark.parametrize(
+    ("how", "unless"),
+    [
+        ("gather", ("other",)),
+        ("group", ("other",)),
+        ("wait for the first error", ("other",)),
+        ("gather, errors as results", ()),
+        ("wait", ()),
+    ],
+)
+def test_who_is_stuck_unless_another_one_fails_is_told_so(how: str, unless: tuple[str]) -> None:
+    """Some ways to wait for all end when one fails; the others do not."""
+    run = lab.run(pair_beside_another(how))
+    assert (run.stuck, run.waits.unless) == (("parent", "a", "b"), unless)
+    said = "unless other fails." if unless else "whatever the others do."
+    assert f"Yet parent, a and b can never go on, {said}" in run.explain()
