@@ -57,6 +57,10 @@ async def background_pair() -> str:
     return "done"
 
 
+async def fails() -> None:
+    raise LookupError("no tea")
+
+
 def test_a_program_that_finishes_gives_its_value_in_virtual_time() -> None:
     run = lab.run(answer)
     assert (run.outcome, run.result(), run.seconds) == ("finished", 42, 3600.0)
@@ -76,6 +80,30 @@ def test_a_deadlock_names_its_cycle_and_every_stuck_task() -> None:
     assert run.stuck == ("main", "A", "B", "C")
     with pytest.raises(lab.DeadlockError, match="A → B → C → A"):
         run.result()
+
+
+@pytest.mark.parametrize(
+    ("main", "expected"),
+    [
+        (
+            asyncio.sleep(1, "done"),
+            "<Run finished: returned 'done' (4 steps, 1 s of virtual time)>",
+        ),
+        (fails(), "<Run failed: main raised LookupError: no tea (2 steps, 0 s of virtual time)>"),
+        (
+            asyncio.Event().wait(),
+            "<Run deadlock: main can never go on (1 step, 0 s of virtual time)>",
+        ),
+        (
+            asyncio.sleep(10**9),
+            "<Run runaway: the next timer is due at 1000000000 s, beyond max_time=86400 "
+            "(1 step, 0 s of virtual time)>",
+        ),
+    ],
+    ids=["finished", "failed", "deadlock", "runaway"],
+)
+def test_a_run_is_told_in_one_line_however_it_ended(main: Any, expected: str) -> None:
+    assert repr(lab.run(main)) == expected
 
 
 def test_an_explanation_is_the_same_text_every_time() -> None:

@@ -27,13 +27,18 @@ def summary(recording: Recording) -> str:
     Returns:
         Outcome, what it is about, and how long it took in steps and virtual seconds.
     """
-    about = {
-        Outcome.FINISHED: f"returned {recording.value!r}",
-        Outcome.FAILED: _error(recording),
-        Outcome.DEADLOCK: _shape(recording),
-        Outcome.RUNAWAY: recording.limit,
-    }[recording.outcome]
-    return f"{recording.outcome}: {about} ({_length(recording)})"
+    return f"{recording.outcome}: {_about(recording)} ({_length(recording)})"
+
+
+def _about(recording: Recording) -> str:
+    match recording.outcome:
+        case Outcome.FINISHED:
+            return f"returned {recording.value!r}"
+        case Outcome.FAILED:
+            return _error(recording)
+        case Outcome.RUNAWAY:
+            return recording.limit
+    return _shape(recording)
 
 
 def explain(recording: Recording) -> str:
