@@ -14,7 +14,7 @@ import traitlets
 
 from ..engine.recording import Recording
 from ..schedules.attempt import Program
-from ..schedules.checks import check_count, check_function
+from ..schedules.checks import check_count, check_program
 from ..schedules.exploration import Exploration
 from ..schedules.explore import explore
 from ..views.narration import when
@@ -50,7 +50,7 @@ class SchedulerGame(anywidget.AnyWidget):
     found = traitlets.Dict().tag(sync=True)
 
     def __init__(self, main: Program, *, runs: int = 1_000, **options: Any) -> None:
-        check_function("scheduler_game", main)
+        check_program("scheduler_game", main)
         check_count("runs", runs, least=1)
         self._lock = threading.RLock()  # a notebook serves its widgets on a thread of their own
         self._runs = runs

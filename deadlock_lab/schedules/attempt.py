@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any, NamedTuple, TypeVarTuple, Unpack
 
+from ..engine.books import say
 from ..engine.errors import BlockedStepError, DeadlockError, RunawayError
 from ..engine.graph import OWNED
 from ..engine.guards import beside_any_loop, watched
@@ -66,6 +67,7 @@ class Attempt:
         freezes: whether a task can never go on: all of them, or some beside a main that ended.
         timed: whether it depends on more than the order of its waits: it has time limits, or
             reads the clock.
+        error: what main raised, if it did.
         blocked: where one step kept the loop busy for too long, what was said of that.
         fired: its timers in the order in which they went off; empty where nobody asked.
     """
@@ -74,6 +76,7 @@ class Attempt:
     outcome: Outcome
     freezes: bool
     timed: bool = False
+    error: str = ""
     blocked: str = ""
     fired: tuple[Firing, ...] = ()
 
@@ -87,6 +90,7 @@ class _AttemptLoop(LabLoop):
         self._ordinals = itertools.count()
         self._listen = listen
         self.timed = False
+        self.error: BaseException | None = None  # main's
         self.fired: list[Firing] = []
         self._batch = (-1, -1)
 
@@ -181,6 +185,7 @@ def _attempt(
         freezes=outcome is Outcome.DEADLOCK
         or (suspect and _is_stuck(main, schedule, _to_look_at(outcome, limits))),
         timed=loop.timed,
+        error=say(loop.error),
         blocked=halted if outcome is Outcome.RUNAWAY else "",
         fired=tuple(loop.fired),
     )
@@ -198,7 +203,8 @@ def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool, str]:
         outcome = _drive(loop, loop.create_task(main()))
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
         left = asyncio.all_tasks(loop)
-        return outcome, not loop.halted and any(map(_may_be_stuck, left)), loop.halted
+        whole = not loop.halted and not isinstance(loop.error, SystemExit)
+        return outcome, whole and any(map(_may_be_stuck, left)), loop.halted
     finally:
         _clear_up(loop, asyncio.all_tasks(loop) if left is None else left, ended)
 
@@ -218,9 +224,13 @@ def _drive(loop: _AttemptLoop, task: asyncio.Task[Any]) -> Outcome:
         return Outcome.RUNAWAY if loop.halted else Outcome.DEADLOCK
     except (RunawayError, BlockedStepError):
         return Outcome.RUNAWAY
+    except SystemExit as left:  # asyncio lets it through, as lab.run does; here it ends one run
+        loop.error = left
+        return Outcome.FAILED
     if not task.done():
         return Outcome.RUNAWAY if loop.halted else Outcome.FAILED
-    return Outcome.FAILED if task.cancelled() or task.exception() else Outcome.FINISHED
+    loop.error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    return Outcome.FAILED if loop.error else Outcome.FINISHED
 
 
 def _may_be_stuck(task: asyncio.Task[Any]) -> bool:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .._face import Run
+from ..engine.errors import NotModelledError
 from ..engine.recording import Outcome
 from ..engine.schedule import Schedule
 from .attempt import Attempt
@@ -29,6 +30,7 @@ class Tally:
     first: Attempt | None = None
     first_at: int = 0
     timed: bool = False
+    error: str = ""
     blocked: str = ""
     interrupted: bool = False
 
@@ -42,6 +44,7 @@ class Tally:
         self.outcomes[attempt.outcome] += 1
         self.runs[strategy] += 1
         self.timed = self.timed or attempt.timed
+        self.error = self.error or attempt.error
         self.blocked = self.blocked or attempt.blocked
         if attempt.freezes:
             self.freezes[strategy] += 1
@@ -62,6 +65,7 @@ class Exploration:
         timed: whether the program depends on more than the order of its waits.
         schedule: the smallest schedule found that freezes, if any.
         run: the run under it, to be explained and played; without a freeze, None.
+        error: what main raised first, if it ever did.
         blocked: what was said of a step that never ended, and with it the search.
         interrupted: whether the search was ended by hand.
     """
@@ -74,6 +78,7 @@ class Exploration:
     timed: bool
     schedule: Schedule | None = None
     run: Run | None = None
+    error: str = ""
     blocked: str = ""
     interrupted: bool = False
 
@@ -91,7 +96,12 @@ class Exploration:
     def proved(self) -> bool:
         """Whether no order of its waits can freeze the program: all were tried, to their end."""
         whole = self.tried == math.inf and Outcome.RUNAWAY not in self.outcomes
-        return self.freezes == 0 and whole and not self.timed
+        return self.freezes == 0 and whole and not self.timed and not self.unmodelled
+
+    @property
+    def unmodelled(self) -> bool:
+        """Whether a run failed since it asked for what the lab's loop does not model."""
+        return self.error.startswith(NotModelledError.__name__)
 
     @property
     def repeatable(self) -> bool:
@@ -136,6 +146,8 @@ def _told(found: Exploration) -> Iterator[str]:
     tried = "1 schedule" if total == 1 else f"{total:,} schedules"
     yield f"Tried {tried}: {many} {'freeze' if found.freezes > 1 else 'freezes'}."
     yield f"  How they ended: {ended or 'none was run to its end'}."
+    if found.error:
+        yield f"  The first error: {found.error}"
     if runs := found.runs.get("random"):
         yield f"  With random latencies: {found.frozen.get('random', 0):,} of {runs:,} freeze."
     yield from _ends_early(found)
@@ -170,6 +182,8 @@ def _no_freeze(found: Exploration) -> Iterator[str]:
         yield f"\nEvery order that holds back at most {waits} was tried."
     if found.proved:
         yield "That is a proof: however long its waits take, it does not freeze."
+    elif found.unmodelled:
+        yield "That is no proof: its runs failed where they left what can be modelled."
     elif found.timed:
         yield (
             "That is no proof: it has time limits or reads the clock, so how long waits take "

@@ -11,7 +11,7 @@ from ..engine.loop import MAX_STEPS, MAX_TIME
 from ..engine.recording import Outcome
 from ..engine.run import MAX_STEP_SECONDS, check_limits, execute
 from .attempt import Attempt, Limits, Program
-from .checks import check_count, check_function
+from .checks import check_count, check_program
 from .exploration import Exploration, Tally
 from .latencies import Spread
 from .progress import bar
@@ -175,6 +175,7 @@ def _conclude(search: _Search, here: Workers, main: Program, limits: Limits) -> 
         timed=tally.timed,
         schedule=schedule,
         run=Run(execute(main, **limits._asdict(), schedule=schedule)) if schedule else None,
+        error=tally.error,
         blocked=tally.blocked,
         interrupted=tally.interrupted,
     )
@@ -188,7 +189,7 @@ def _check(
     deviations: int | None,
     latency: tuple[float, float],
 ) -> None:
-    check_function("explore", main)
+    check_program("explore", main)
     if strategy not in ("both", "systematic", "random"):
         raise ValueError(f'strategy must be "both", "systematic" or "random", but is {strategy!r}')
     check_count("runs", runs, least=1)

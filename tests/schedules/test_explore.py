@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import math
 import random
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -277,6 +278,54 @@ def test_a_program_that_does_not_freeze_again_when_replayed_is_told_so() -> None
     found = lab.explore(main, runs=20)
     assert not found.repeatable
     assert "replayed, it did not freeze" in found.explain()
+
+
+def test_the_first_error_is_told() -> None:
+    """A search that only meets errors has not shown much, and says so."""
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        raise LookupError("no tea")
+
+    found = lab.explore(main)
+    assert (found.outcomes, found.error) == ({lab.Outcome.FAILED: 1}, "LookupError: no tea")
+    assert "The first error: LookupError: no tea" in found.explain()
+
+
+def test_nothing_is_proved_of_a_program_that_leaves_what_can_be_modelled() -> None:
+    """It is told what it asked for."""
+
+    async def main() -> None:
+        await asyncio.to_thread(time.sleep, 1)
+
+    found = lab.explore(main)
+    assert (found.proved, found.unmodelled) == (False, True)
+    assert "NotModelledError" in found.explain()
+
+
+def test_a_program_that_exits_has_failed_and_does_not_end_the_search() -> None:
+    """It would end the notebook's cell, too."""
+
+    async def main() -> None:
+        await asyncio.gather(asyncio.sleep(1), asyncio.sleep(2))
+        sys.exit(3)
+
+    found = lab.explore(main)
+    assert set(found.outcomes) == {lab.Outcome.FAILED}
+    assert found.error == "SystemExit: 3"
+
+
+@pytest.mark.parametrize(
+    ("main", "message"),
+    [
+        (asyncio.sleep, r"calls sleep\(\) without arguments .* lab.explore\(lambda: sleep\(1, 2"),
+        (lambda: 5, r"needs an async function, but <lambda>\(\) returned 5"),
+    ],
+)
+def test_what_is_no_program_is_refused_with_what_to_write(main: Any, message: str) -> None:
+    """Before anything runs."""
+    with pytest.raises(TypeError, match=message):
+        lab.explore(main)
 
 
 def test_what_programs_print_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
