@@ -224,6 +224,7 @@ def run(
         TypeError: ``main`` is not something that can be run.
         ValueError: a limit is not above 0, ``on_deadlock`` is neither of these, the schedule
             cannot be read, or the coroutine has been run already.
+        SystemExit: the program calls ``sys.exit``.
         RuntimeError: ``lines`` is asked for while something else listens to every line: on
             Python 3.11 a debugger, or a measurement of coverage.
 
@@ -236,17 +237,18 @@ def run(
     >>> lab.run(main)
     <Run deadlock: main → main (1 step, 0 s of virtual time)>
     """
-    return Run(
-        execute(
-            main,
-            max_steps=max_steps,
-            max_time=max_time,
-            max_step_seconds=max_step_seconds,
-            on_deadlock=on_deadlock,
-            schedule=None if schedule is None else Schedule.parse(schedule),
-            lines=lines,
-        )
+    recording = execute(
+        main,
+        max_steps=max_steps,
+        max_time=max_time,
+        max_step_seconds=max_step_seconds,
+        on_deadlock=on_deadlock,
+        schedule=None if schedule is None else Schedule.parse(schedule),
+        lines=lines,
     )
+    if isinstance(recording.error, SystemExit):
+        raise recording.error  # who asks to leave, leaves, as with asyncio.run
+    return Run(recording)
 
 
 def race_explorer(

@@ -116,6 +116,8 @@ def _drive(loop: RecordingLoop, task: asyncio.Task[Any]) -> tuple[str, BaseExcep
         return loop.halted, None  # what was thrown may have cost it the callbacks that were left
     except (RunawayError, BlockedStepError) as stopped:
         return loop.halted or str(stopped), None
+    except SystemExit as left:  # asyncio lets it through
+        return "", left
     if task.done() or loop.halted:
         return loop.halted, None
     return "", RuntimeError("the program stopped its event loop before main was done")

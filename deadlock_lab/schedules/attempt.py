@@ -203,8 +203,7 @@ def _run(loop: _AttemptLoop, main: Program) -> tuple[Outcome, bool, str]:
         outcome = _drive(loop, loop.create_task(main()))
         ended = outcome in (Outcome.FINISHED, Outcome.FAILED)
         left = asyncio.all_tasks(loop)
-        whole = not loop.halted and not isinstance(loop.error, SystemExit)
-        return outcome, whole and any(map(_may_be_stuck, left)), loop.halted
+        return outcome, not loop.halted and any(map(_may_be_stuck, left)), loop.halted
     finally:
         _clear_up(loop, asyncio.all_tasks(loop) if left is None else left, ended)
 
@@ -224,7 +223,7 @@ def _drive(loop: _AttemptLoop, task: asyncio.Task[Any]) -> Outcome:
         return Outcome.RUNAWAY if loop.halted else Outcome.DEADLOCK
     except (RunawayError, BlockedStepError):
         return Outcome.RUNAWAY
-    except SystemExit as left:  # asyncio lets it through, as lab.run does; here it ends one run
+    except SystemExit as left:  # asyncio lets it through; here it ends one run
         loop.error = left
         return Outcome.FAILED
     if not task.done():

@@ -344,3 +344,15 @@ def test_what_the_program_prints_is_kept_out(capsys: pytest.CaptureFixture[str])
 
     start(main).pick([0])
     assert capsys.readouterr().out == ""
+
+
+def test_a_program_that_exits_is_over_and_ends_neither_game_nor_kernel() -> None:
+    """``sys.exit`` is an error like others, here."""
+
+    async def main() -> None:
+        await asyncio.sleep(1)
+        sys.exit(3)
+
+    game = start(main)
+    over = game.at([(0,)])
+    assert (over.status, over.recording.outcome) == (Status.FAILED, "failed")
