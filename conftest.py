@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 try:
     from nbval.kernel import RunningKernel
     from nbval.plugin import IPyNbFile
@@ -24,3 +26,13 @@ else:
         self.skip_compare += ("text/html",)
 
     IPyNbFile.__init__ = _init
+
+    # On a busy machine a search takes long enough for a bar, and that would be an output more.
+    _start = IPyNbFile.setup
+
+    def _setup(self: Any) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TQDM_DISABLE", "1")
+            _start(self)
+
+    IPyNbFile.setup = _setup

@@ -6,6 +6,7 @@ while a kernel does), versions and execution times; and so is the player of a ru
 heavy and would change with every change of the player. So a diff shows what has changed.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def refresh(path: Path) -> None:
     """Execute one notebook in a fresh kernel and write it back, normalised."""
     book = nbformat.read(path, as_version=4)
     client = NotebookClient(book, timeout=20, kernel_name="python3", coalesce_streams=True)
-    client.execute(cwd=str(path.parent))
+    quiet = {**os.environ, "TQDM_DISABLE": "1"}  # no bar, however long a search takes here
+    client.execute(cwd=str(path.parent), env=quiet)
     normalise(book)
     nbformat.write(book, path)
 
