@@ -15,8 +15,12 @@ from typing import NamedTuple
 from .graph import OWNED, WaitGraph
 from .loop import seconds
 from .trace import Kind, Trace
+from .words import listed
 
-__all__ = ["Clues", "DeadlockKind", "Diagnosis", "Doubt", "diagnose", "listed"]
+__all__ = ["Clues", "DeadlockKind", "Diagnosis", "Doubt", "diagnose"]
+
+
+_MANY = 4  # names that are written out
 
 
 class DeadlockKind(StrEnum):
@@ -174,19 +178,6 @@ def diagnose(trace: Trace, graph: WaitGraph, clues: Clues) -> tuple[Diagnosis, .
     return tuple(_Ward(trace, graph, clues).round())
 
 
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Write names as a list in words; of many, the first few and a count.
-
-    >>> listed(["a"]), listed(["a", "b", "c"]), listed("abcdef")
-    ('a', 'a, b and c', 'a, b, c and 3 more')
-    """
-    named = list(names)
-    if len(named) > most:
-        named[most - 1 :] = [f"{len(named) - most + 1} more"]
-    *rest, last = named
-    return f"{', '.join(rest)} and {last}" if rest else last
-
-
 class _Ward:
     """The stuck tasks of one run, visited one after another."""
 
@@ -219,11 +210,13 @@ class _Ward:
         resources = list(dict.fromkeys(resources))
         first = resources[0] if resources else None
         why = _WHY[kind].format(
-            who=listed(members or ["the program"]),
-            things=listed([self.graph.name(~r) for r in resources] or ["it"]),
+            who=listed(members or ["the program"], most=_MANY),
+            things=listed([self.graph.name(~r) for r in resources] or ["it"], most=_MANY),
             gone=self._gone(first) if kind in _GUESSES else "",
             missed=self._missed(first),
-            holders=listed([self.graph.name(t) for t in self._leakers(first)] or ["a task"]),
+            holders=listed(
+                [self.graph.name(t) for t in self._leakers(first)] or ["a task"], most=_MANY
+            ),
         )
         formed = max((self.began.get(t, -1) for t in tasks), default=-1)
         certain = sure and kind not in _GUESSES
@@ -295,7 +288,7 @@ class _Ward:
     def _gone(self, resource: int | None) -> str:
         tasks = self.clues.gone.get(resource, ()) if resource is not None else ()
         told = [f"{self.graph.name(t)} {_ENDS[self.ends[t].kind]}{self._error(t)}" for t in tasks]
-        return listed(told or ["it has ended"])
+        return listed(told or ["it has ended"], most=_MANY)
 
     def _error(self, task: int) -> str:
         end = self.ends[task]

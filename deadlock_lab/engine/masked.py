@@ -10,13 +10,12 @@ import asyncio
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
-from types import FrameType
 from typing import Any, NamedTuple
 
 from .graph import Waiter, WaitGraph, find_stuck
 from .kinds import Clues, Diagnosis, diagnose
-from .naming import find_name
 from .recorder import RecordingLoop
+from .snapshot import freed_by
 from .tasks import task_of
 from .trace import Trace
 from .waits import await_chain, learner_frames
@@ -24,7 +23,6 @@ from .waits import await_chain, learner_frames
 __all__ = ["Masked", "Sentry"]
 
 _BUDGET = 20_000  # how many tasks are looked at in a run: each look takes some microseconds
-_REMEDIES = frozenset({"cancel", "release"})
 
 
 class Masked(NamedTuple):
@@ -175,18 +173,11 @@ def _waiter(loop: RecordingLoop, task: int, alive: set[int]) -> Waiter | None:
 
 def _may_be_helped(loop: RecordingLoop, tasks: dict[int, Any], graph: WaitGraph) -> bool:
     """Whether a task that goes on could cancel a member of a cycle, or release its lock."""
-    things = loop.books.things()
-    nodes = {node for cycle in graph.loops for node in cycle}
-    wanted = [tasks[n] if n >= 0 else things[~n] for n in nodes]
-    able = [
-        frame
-        for ordinal in set(tasks) - set(graph.stuck_ids)
-        for frame in learner_frames(await_chain(tasks[ordinal].get_coro()))
-        if not _REMEDIES.isdisjoint(frame.f_code.co_names)
-    ]
-    return any(find_name(thing, _reach(frame)) is not None for frame in able for thing in wanted)
-
-
-def _reach(frame: FrameType) -> tuple[dict[str, Any], dict[str, Any]]:
-    names = frame.f_code.co_names
-    return frame.f_locals, {n: frame.f_globals[n] for n in names if n in frame.f_globals}
+    things, resources = loop.books.things(), graph.things
+    wanted = {
+        node: (tasks[node], "Task") if node >= 0 else (things[~node], resources[~node].kind)
+        for cycle in graph.loops
+        for node in cycle
+    }
+    going_on = (tasks[ordinal].get_coro() for ordinal in set(tasks) - set(graph.stuck_ids))
+    return any(freed_by(learner_frames(await_chain(coro)), wanted) for coro in going_on)

@@ -1,9 +1,10 @@
 """A game in words, and as the data that its widget draws."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from ..engine.trace import Kind
+from ..engine.words import counted, listed
 from ..schedules.exploration import Exploration
 from ..views.narration import code, transcript, when
 from ..views.payload import to_payload
@@ -79,7 +80,7 @@ def headline(game: Game) -> str:
         case Status.FROZEN:
             cycles = recording.waits.cycles()
             names = " → ".join(map(code, cycles[0])) if cycles else ""
-            return f"Frozen: {names or _and(map(code, recording.waits.stuck))}, for ever."
+            return f"Frozen: {names or listed(map(code, recording.waits.stuck))}, for ever."
         case Status.FAILED:
             name = type(recording.error).__name__
             return f"It ended with an error, {name}, and that is no freeze. Undo, or start again."
@@ -96,14 +97,14 @@ def verdict(found: Exploration) -> str:
         if found.proved:
             return (
                 "The search has proved that it cannot be done: in every order in which its waits "
-                f"can complete, this program gets through ({_count(_total(found), 'schedule')})."
+                f"can complete, this program gets through ({counted(_total(found), 'schedule')})."
             )
         return f"The search could not freeze it either. {found.explain()}"
     total, held = _total(found), len(found.schedule.lateness)
     return (
-        f"It can be done: {found.freezes:,} of {_count(total, 'schedule')} that the search tried "
+        f"It can be done: {found.freezes:,} of {counted(total, 'schedule')} that the search tried "
         f"{'freezes' if found.freezes == 1 else 'freeze'}. The smallest holds "
-        f"{_count(held, 'wait')} back."
+        f"{counted(held, 'wait')} back."
     )
 
 
@@ -150,7 +151,7 @@ def _moves(game: Game) -> Iterator[dict[str, Any]]:
     if all(offer.pick != natural for offer in game.offers):
         together = [_text(game, offer) for offer in game.offers if offer.number in natural]
         due = when(game.offers[0].timer.due)
-        yield _move(natural, _Wait(_and(together), f"together at {due}", "", ""), natural)
+        yield _move(natural, _Wait(listed(together), f"together at {due}", "", ""), natural)
     for offer in game.offers:
         yield {**_move(offer.pick, _wait(game, offer), natural), "refusal": offer.refusal}
 
@@ -203,12 +204,12 @@ def _told(game: Game) -> str:
     picked = [o for o in before.offers if o.number in game.last]
     moment = max(offer.timer.due for offer in picked)
     held = [o for o in before.offers if o.number not in game.last and o.timer.due <= moment]
-    names = _and(_text(before, offer) for offer in picked)
+    names = listed(_text(before, offer) for offer in picked)
     ends = "ends" if len(picked) == 1 else "end at one moment"
     if not held:
         return f"{names} {ends}."
     comma = "" if len(picked) == 1 else ","
-    return f"{names} {ends}{comma} before {_and(_text(before, offer) for offer in held)}."
+    return f"{names} {ends}{comma} before {listed(_text(before, offer) for offer in held)}."
 
 
 def _news(game: Game) -> list[str]:
@@ -225,7 +226,7 @@ def _held(game: Game, found: Exploration | None) -> str:
     held, picks = len(game.lateness), len(game.picks)
     if not picks:
         return "It freezes by itself: there was nothing to pick."
-    text = f"You froze it by {_count(picks, 'pick')}, with {_count(held, 'wait')} held back."
+    text = f"You froze it by {counted(picks, 'pick')}, with {counted(held, 'wait')} held back."
     if not found or not found.schedule:
         return text
     least = len(found.schedule.lateness)
@@ -237,12 +238,3 @@ def _held(game: Game, found: Exploration | None) -> str:
 def _explanation(game: Game) -> str:
     recording = game.recording
     return explain_standing(recording.waits, recording.trace, recording.diagnoses, others=False)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number or 'no':,} {noun}s"
-
-
-def _and(parts: Iterable[str]) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last

@@ -2,6 +2,7 @@
 
 from ..engine.schedule import Schedule
 from ..engine.trace import Kind, Trace
+from ..engine.words import listed
 from ..views.narration import when
 
 __all__ = ["story"]
@@ -17,12 +18,7 @@ def story(trace: Trace, schedule: Schedule) -> str:
     late = [number for number in sorted(schedule.lateness) if number < len(trace.timers)]
     if not late:
         return "It freezes as it is written: no wait has to take longer."
-    return f"It freezes if {_and([_wait(trace, number) for number in late])}."
-
-
-def _and(parts: list[str]) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"It freezes if {listed([_wait(trace, number) for number in late])}."
 
 
 def _wait(trace: Trace, number: int) -> str:

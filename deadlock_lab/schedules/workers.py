@@ -55,7 +55,7 @@ class Workers:
             )
         self._main, self._limits = main, limits
         self._executor = executor
-        self._left = runs
+        self._left, self._done, self._spent = runs, 0, 0.0
         self._given = executor is not None
         self._may_choose = not self._given
         self._packed = _pack(main) if executor else b""
@@ -78,9 +78,11 @@ class Workers:
     def _here(self, chunk: list[Case], listen: bool) -> list[Attempt]:
         began = time.perf_counter()
         done = attempts(self._main, chunk, self._limits, listen=listen)
+        self._spent += time.perf_counter() - began
+        self._done += len(chunk)
         self._left -= len(chunk)
-        if self._may_choose:
-            self._choose((time.perf_counter() - began) / len(chunk) * self._left)
+        if self._may_choose and self._spent >= _LONG / 10:  # not for one hiccup of the machine
+            self._choose(self._spent / self._done * self._left)
         return done
 
     def _sent(self, chunks: Iterable[list[Case]], listen: bool) -> Iterator[Attempt]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ..engine.loop import seconds
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import CLOCK, NOBODY, Event, Kind, Locals, Wait
+from ..engine.words import listed
 from .cycles import cycles
 
 __all__ = [
@@ -171,14 +172,10 @@ def _enumerate(targets: tuple[int, ...], name_of: Callable[[int], str]) -> str:
     names = [name_of(t) for t in targets[:_MANY]]
     if len(targets) > _MANY:
         names[-1] = f"{len(targets) - _MANY + 1} more"
-    text = _and(names)
+    text = listed(names)
     if all(t >= 0 for t in targets):
         return f"task {text}" if len(targets) == 1 else f"tasks {text}"
     return text
-
-
-def _and(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def transcript(recording: Recording) -> list[str]:
@@ -232,7 +229,7 @@ def fields_at_end(recording: Recording) -> dict[str, str]:
     error = recording.error
     return {
         "cycle": _written(_standing_loop(recording), recording),
-        "stuck": _and([code(name) for name in _some(recording.waits.stuck)] or ["nothing"]),
+        "stuck": listed([code(name) for name in _some(recording.waits.stuck)] or ["nothing"]),
         "limit": recording.limit.rstrip("."),
         "error": f"{type(error).__name__}: {error}".rstrip(".: ") if error is not None else "",
     }
@@ -350,7 +347,9 @@ def _changes(seen: Locals) -> str:
     values = [code(f"{name} = {value}") for name, value in seen.changes if value is not None]
     gone = [code(name) for name, value in seen.changes if value is None]
     parts = (("with", values), ("without", gone))
-    return ", ".join(f"{word} {_and(list(_some(tuple(names))))}" for word, names in parts if names)
+    return ", ".join(
+        f"{word} {listed(list(_some(tuple(names))))}" for word, names in parts if names
+    )
 
 
 def _fill(template: str, fields: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..engine.graph import OWNED, WaitGraph
 from ..engine.kinds import Diagnosis, Doubt
 from ..engine.trace import Trace
+from ..engine.words import listed
 from .narration import describe
 from .text import kind_lines
 
@@ -50,7 +51,7 @@ class _Teller:
     ) -> Iterator[str]:
         if self.stuck:
             names = list(self.waits.unless)
-            unless = f", unless {_and(names, 'or')} fails" if names else ""
+            unless = f", unless {listed(names, 'or')} fails" if names else ""
             yield f"Deadlock: {_tasks(len(self.stuck))} for ever{unless}."
             yield from self._cycles(self.waits)
             yield from kind_lines(diagnoses)
@@ -105,7 +106,7 @@ class _Teller:
         text = f"{self.waits.name(task)} {describe(wait, self.waits.name)}"
         text += "".join(self._who_could(~target) for target in wait.targets if target < 0)
         held = [str(self.waits.things[r]) for r, by in self.waits.holders.items() if task in by]
-        return text + (f"; it holds {_and(held)}" if held else "")
+        return text + (f"; it holds {listed(held)}" if held else "")
 
     def _who_could(self, resource: int) -> str:
         """Tell who holds a lock, or seems to be going to set an event."""
@@ -118,7 +119,7 @@ class _Teller:
         return f", which {self._names(setters, 'or')} might see to (a guess)"
 
     def _names(self, tasks: Iterable[int], conjunction: str) -> str:
-        return _and([self.waits.name(t) for t in dict.fromkeys(tasks)], conjunction)
+        return listed([self.waits.name(t) for t in dict.fromkeys(tasks)], conjunction)
 
     def _place(self, task: int) -> str:
         index = self.waits.waiters[task].place
@@ -132,8 +133,3 @@ class _Teller:
 
 def _tasks(count: int) -> str:
     return "1 task waits" if count == 1 else f"{count:,} tasks wait"
-
-
-def _and(names: list[str], conjunction: str = "and") -> str:
-    *most, last = names
-    return f"{', '.join(most)} {conjunction} {last}" if most else last

@@ -9,6 +9,7 @@ from ..engine.masked import Masked
 from ..engine.recording import Outcome, Recording
 from ..engine.trace import Kind
 from ..engine.victims import Broken
+from ..engine.words import counted, listed
 from .narration import describe, when
 
 __all__ = ["explain", "kind_lines", "summary"]
@@ -64,11 +65,7 @@ def explain(recording: Recording) -> str:
 
 
 def _length(recording: Recording) -> str:
-    return f"{_count(recording.steps, 'step')}, {when(recording.time)} of virtual time"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{counted(recording.steps, 'step')}, {when(recording.time)} of virtual time"
 
 
 def _error(recording: Recording) -> str:
@@ -81,16 +78,11 @@ def _shape(recording: Recording) -> str:
     cycles = recording.waits.cycles()
     if cycles:
         return "; ".join(map(_arrows, cycles))
-    return f"{_and(recording.waits.stuck)} can never go on"
+    return f"{listed(recording.waits.stuck)} can never go on"
 
 
 def _arrows(names: Iterable[str]) -> str:
     return " → ".join(names)
-
-
-def _and(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _headline(recording: Recording) -> str:
@@ -111,8 +103,12 @@ def _standstill(recording: Recording) -> Iterator[str]:
     graph = recording.waits
     members = {task for loop in graph.loops for task in loop}
     if graph.stuck_ids and recording.outcome is not Outcome.DEADLOCK:
-        unless = f"unless {_or(graph.unless)} fails" if graph.unless else "whatever the others do"
-        yield f"\nYet {_and(graph.stuck)} can never go on, {unless}."
+        unless = (
+            f"unless {listed(graph.unless, 'or')} fails"
+            if graph.unless
+            else "whatever the others do"
+        )
+        yield f"\nYet {listed(graph.stuck)} can never go on, {unless}."
     for loop in graph.loops[:_CROWD]:
         names = _arrows(graph.infos[t].name for t in loop if t >= 0)
         guess = " (probably: one link is a guess)" if graph.guessed(loop) else ""
@@ -188,7 +184,7 @@ def _past(recording: Recording, past: Masked | Broken) -> Iterator[str]:
 def _risks(recording: Recording) -> Iterator[str]:
     """Warn of locks that were taken in both orders, with both places."""
     for risk in recording.risks[:_MANY]:
-        yield f"\nA risk: {_and(risk.locks)} were taken in both orders.\n"
+        yield f"\nA risk: {listed(risk.locks)} were taken in both orders.\n"
         for taken in (risk.first, risk.second):
             yield f"{_INDENT}{taken.task} took {taken.lock} while it held {taken.held}"
             yield _INDENT * 3 + _code_at(recording, taken.place)
@@ -210,23 +206,21 @@ def _stuck_task(recording: Recording, task: int) -> str:
     for target in wait.targets:
         text += _who_could(recording, target) if target < 0 else ""
     held = [str(graph.things[r]) for r, owners in graph.holders.items() if task in owners]
-    return text + (f"; it holds {_and(held)}" if held else "")
+    return text + (f"; it holds {listed(held)}" if held else "")
 
 
 def _who_could(recording: Recording, target: int) -> str:
     """Tell who holds a lock, or who would have to set an event."""
     graph = recording.waits
     if holders := graph.holders.get(~target):
-        return f", held by {_and(_holder(recording, t) for t in dict.fromkeys(holders))}"
+        return f", held by {listed(_holder(recording, t) for t in dict.fromkeys(holders))}"
     if graph.things[~target].kind in OWNED:
         return ", held by no task of this run"
     if setters := graph.setters.get(~target):
-        return f", which {_or(graph.infos[t].name for t in setters)} might see to (a guess)"
+        return (
+            f", which {listed((graph.infos[t].name for t in setters), 'or')} might see to (a guess)"
+        )
     return ", and nobody is left to see to that"
-
-
-def _or(names: Iterable[str]) -> str:
-    return _and(names).replace(" and ", " or ")
 
 
 def _holder(recording: Recording, task: int) -> str:

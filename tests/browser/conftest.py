@@ -97,3 +97,15 @@ def _address(home: Path, server: "subprocess.Popen[bytes]") -> str:
         assert server.poll() is None, (home / "log").read_text(encoding="utf-8")
         time.sleep(0.1)
     raise AssertionError((home / "log").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def violations(npm_packages: Path) -> Callable[[Any], list[tuple[str, list[str]]]]:
+    """Ask axe-core about a page: the rules that are broken, and by which elements."""
+
+    def ask(page: Any) -> list[tuple[str, list[str]]]:
+        page.add_script_tag(path=npm_packages / "axe-core" / "axe.min.js")
+        found = page.evaluate("async () => (await axe.run()).violations")
+        return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+    return ask

@@ -10,9 +10,11 @@ import pytest
 
 import deadlock_lab as lab
 from deadlock_lab.game.widget import SchedulerGame
-from tests.browser.test_player_page import violations
+from tests.schedules.programs import transfers
 
 pytestmark = pytest.mark.browser
+
+Violations = Callable[[Any], list[tuple[str, list[str]]]]
 
 EVIL = "<img src=x onerror=\"document.title='pwned'\">"
 TRAITS = ("name", "picks", "scene", "searching", "found")
@@ -45,22 +47,6 @@ window.listeners = () => Object.values(heard).flat().length;
 window.close = render({ model, el: document.querySelector("main") });
 </script></body></html>
 """
-
-
-async def transfers() -> None:
-    """Freeze only if a wait of 10 ms outlasts another of 500 ms."""
-    checking, savings = asyncio.Lock(), asyncio.Lock()
-
-    async def transfer(delay: float, first: asyncio.Lock, second: asyncio.Lock) -> None:
-        await asyncio.sleep(delay)
-        async with first:
-            await asyncio.sleep(0.01)
-            async with second:
-                pass
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(transfer(0.01, checking, savings), name="alice")
-        group.create_task(transfer(0.5, savings, checking), name="bob")
 
 
 async def in_order() -> None:
@@ -320,10 +306,10 @@ def test_nothing_sticks_out_at_any_width(play: Callable[..., Board], width: int)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("keys", [[], ["Shift+1", "?"], ["2", "1", "s", "h"], ["2", "1", "1", "1"]])
 def test_axe_finds_no_violation(
-    scheme: str, keys: list[str], play: Callable[..., Board], npm_packages: Path
+    scheme: str, keys: list[str], play: Callable[..., Board], violations: Violations
 ) -> None:
     """At the start, with a mark, with a hint, and frozen."""
     board = play(transfers, color_scheme=scheme, reduced_motion="reduce")
     board.root.focus()
     board.press(*keys)
-    assert violations(board.page, npm_packages) == []
+    assert violations(board.page) == []

@@ -19,6 +19,8 @@ from deadlock_lab.views.payload import opening
 
 pytestmark = pytest.mark.browser
 
+Violations = Callable[[Any], list[tuple[str, list[str]]]]
+
 EVIL = "<img src=x onerror=\"document.title='pwned'\">"
 KEYS = {"back": "ArrowLeft", "forward": "ArrowRight", "start": "Home", "end": "End"}
 TITLES = {
@@ -473,17 +475,17 @@ def test_without_scripts_there_is_a_transcript(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("keys", [[], ["c"], ["End", "]"], ["?"]], ids="".join)
 def test_axe_finds_no_violation(
-    scheme: str, keys: list[str], open_page: Callable[..., Any], url: str, npm_packages: Path
+    scheme: str, keys: list[str], open_page: Callable[..., Any], url: str, violations: Violations
 ) -> None:
     """At the opening, as the cycle closes, with a task followed, and with the help open."""
     page = open_page(url, color_scheme=scheme, reduced_motion="reduce")
     page.locator(".deadlock-lab").focus()
     Player(page).press(*keys)
-    assert violations(page, npm_packages) == []
+    assert violations(page) == []
 
 
 def test_axe_finds_no_violation_in_two_outputs_of_one_notebook(
-    open_page: Callable[..., Any], recording: Recording, tmp_path: Path, npm_packages: Path
+    open_page: Callable[..., Any], recording: Recording, tmp_path: Path, violations: Violations
 ) -> None:
     piece = output(recording, b"", "The picture in words")
     path = tmp_path / "notebook.html"
@@ -494,23 +496,16 @@ def test_axe_finds_no_violation_in_two_outputs_of_one_notebook(
     )
     page = open_page(path.as_uri(), reduced_motion="reduce")
     page.locator(".deadlock-lab").nth(1).wait_for()
-    assert violations(page, npm_packages) == []
+    assert violations(page) == []
 
 
 def test_axe_would_find_a_violation(
-    open_page: Callable[..., Any], url: str, npm_packages: Path
+    open_page: Callable[..., Any], url: str, violations: Violations
 ) -> None:
     page = open_page(url)
     page.locator(".dl-play").evaluate("button => button.removeAttribute('aria-label')")
     page.locator(".dl-play").evaluate("button => button.removeAttribute('title')")
-    assert [name for name, _ in violations(page, npm_packages)] == ["button-name"]
-
-
-def violations(page: Any, npm_packages: Path) -> list[tuple[str, list[str]]]:
-    """Ask axe-core: the rules that are broken, and by which elements."""
-    page.add_script_tag(path=npm_packages / "axe-core" / "axe.min.js")
-    found = page.evaluate("async () => (await axe.run()).violations")
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+    assert [name for name, _ in violations(page)] == ["button-name"]
 
 
 async def gate(lock: asyncio.Lock) -> None:
@@ -683,11 +678,11 @@ def test_axe_finds_no_violation_in_lines(
     width: int,
     open_lines: Callable[..., Player],
     counted: Recording,
-    npm_packages: Path,
+    violations: Violations,
 ) -> None:
     player = open_lines(
         color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 900}
     )
     to_line(player, counted, add.__code__.co_firstlineno + 2)
     assert player.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(player.page, npm_packages) == []
+    assert violations(player.page) == []

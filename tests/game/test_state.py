@@ -61,26 +61,26 @@ async def limited() -> list[str]:
 
 def test_a_game_begins_at_the_first_moment_at_which_the_clock_would_jump() -> None:
     """Nothing is ready, and all that is pending is offered, the next one first."""
-    game = start(programs.late_inversion)
+    game = start(programs.transfers)
     assert game.status is Status.CHOICE
     assert dues(game) == [0.01, 0.5]
     assert [game.trace.name(offer.timer.task) for offer in game.offers] == [
-        "transfer",
-        "transfer-2",
+        "alice",
+        "bob",
     ]
     assert game.recording.time == 0
 
 
 def test_picks_in_the_order_as_written_hold_nothing_back() -> None:
     """So they lead where a plain run does."""
-    game = natural_end(start(programs.late_inversion))
+    game = natural_end(start(programs.transfers))
     assert (game.status, game.token) == (Status.FINISHED, "natural")
-    assert game.trace.events == lab.run(programs.late_inversion, schedule="natural").trace.events
+    assert game.trace.events == lab.run(programs.transfers, schedule="natural").trace.events
 
 
 def test_the_late_inversion_is_frozen_by_one_unnatural_pick() -> None:
     """The long wait completes first; then each takes a lock, and later waits for the other."""
-    game = start(programs.late_inversion).pick([1])
+    game = start(programs.transfers).pick([1])
     assert dues(game) == [0.500000001, 0.51]
     game = natural_end(game)
     assert (game.status, game.picks, len(game.lateness)) == (
@@ -88,18 +88,18 @@ def test_the_late_inversion_is_frozen_by_one_unnatural_pick() -> None:
         ((1,), (0,), (2,), (3,)),
         1,
     )
-    assert game.recording.waits.cycles() == [("transfer", "transfer-2", "transfer")]
+    assert game.recording.waits.cycles() == [("alice", "bob", "alice")]
 
 
 def test_the_token_of_a_game_replays_its_freeze() -> None:
     """``lab.run`` ends as the game did, event by event."""
-    game = natural_end(start(programs.late_inversion).pick([1]))
-    run = lab.run(programs.late_inversion, schedule=game.token)
+    game = natural_end(start(programs.transfers).pick([1]))
+    run = lab.run(programs.transfers, schedule=game.token)
     assert (run.outcome, run.stuck) == ("deadlock", game.recording.waits.stuck)
     assert run.trace.events == game.trace.events
 
 
-@pytest.mark.parametrize("program", [programs.late_inversion, programs.two_late, sleepers])
+@pytest.mark.parametrize("program", [programs.transfers, programs.two_late, sleepers])
 def test_every_game_ends_as_its_token_does(program: Any) -> None:
     """Whatever is picked."""
     seen = set()
@@ -217,14 +217,14 @@ def test_what_is_not_pending_cannot_be_picked(numbers: list[int]) -> None:
 
 def test_a_game_that_is_over_takes_no_pick() -> None:
     """Frozen is frozen."""
-    game = natural_end(start(programs.late_inversion).pick([1]))
+    game = natural_end(start(programs.transfers).pick([1]))
     with pytest.raises(ValueError, match="no such wait is pending"):
         game.pick([2])
 
 
 def test_the_search_shows_the_way_to_its_freeze() -> None:
     """Its smallest schedule is a game, too: one wait at a time, where that is enough."""
-    for program, held in ((programs.late_inversion, 1), (programs.two_late, 2)):
+    for program, held in ((programs.transfers, 1), (programs.two_late, 2)):
         found = lab.explore(program)
         assert found.schedule is not None
         game = start(program)
@@ -266,12 +266,12 @@ def test_a_freeze_beside_a_heartbeat_ends_the_game_at_once() -> None:
                 await asyncio.sleep(1)
 
         heart = asyncio.create_task(beat())
-        await programs.late_inversion()
+        await programs.transfers()
         heart.cancel()
 
     game = start(main).pick([2]).pick([1]).pick([3]).pick([4])
     assert game.status is Status.FROZEN
-    assert set(game.recording.waits.stuck) >= {"transfer", "transfer-2"}
+    assert set(game.recording.waits.stuck) >= {"alice", "bob"}
 
 
 def test_a_heartbeat_does_not_keep_a_game_going_for_ever() -> None:

@@ -17,24 +17,10 @@ import deadlock_lab as lab
 from deadlock_lab import game
 from deadlock_lab.views import player
 from tests.schedules import programs
+from tests.schedules.programs import transfers
 
 SCRIPT = Path(game.__file__).with_name("game.js")
 FREEZE = [[1], [0], [2], [3]]
-
-
-async def transfers() -> None:
-    checking, savings = asyncio.Lock(), asyncio.Lock()
-
-    async def transfer(delay: float, first: asyncio.Lock, second: asyncio.Lock) -> None:
-        await asyncio.sleep(delay)
-        async with first:
-            await asyncio.sleep(0.01)
-            async with second:
-                pass
-
-    async with asyncio.TaskGroup() as group:
-        group.create_task(transfer(0.01, checking, savings), name="alice")
-        group.create_task(transfer(0.5, savings, checking), name="bob")
 
 
 async def twins() -> None:
@@ -43,8 +29,8 @@ async def twins() -> None:
             group.create_task(asyncio.sleep(1), name=name)
 
 
-HERE = f"{Path(__file__).relative_to(Path.cwd()).as_posix()} line "
-FIRST = transfers.__code__.co_firstlineno
+HERE = "tests/schedules/programs.py line "
+SLEEP = programs.transfer.__code__.co_firstlineno + 2
 
 
 def test_it_opens_with_the_goal_and_the_waits_that_can_be_picked() -> None:
@@ -52,9 +38,8 @@ def test_it_opens_with_the_goal_and_the_waits_that_can_be_picked() -> None:
     assert str(lab.scheduler_game(transfers)).splitlines() == [
         "The scheduler game: pick which wait of transfers completes next, and freeze it.",
         "Pick which wait completes next, until some task can never go on.",
-        f"  1. alice's sleep of 0.01 s ({HERE}{FIRST + 4}, in transfer), due at 0.01 s: "
-        "next by itself",
-        f"  2. bob's sleep of 0.5 s ({HERE}{FIRST + 4}, in transfer), due at 0.5 s",
+        f"  1. alice's sleep of 0.01 s ({HERE}{SLEEP}, in transfer), due at 0.01 s: next by itself",
+        f"  2. bob's sleep of 0.5 s ({HERE}{SLEEP}, in transfer), due at 0.5 s",
     ]
 
 

@@ -5,18 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 
-async def late_inversion() -> None:
+async def transfer(delay: float, first: asyncio.Lock, second: asyncio.Lock) -> None:
+    """Take two locks, one inside the other, after a while."""
+    await asyncio.sleep(delay)
+    async with first:
+        await asyncio.sleep(0.01)
+        async with second:
+            pass
+
+
+async def transfers() -> None:
     """Freeze only if a wait of 10 ms outlasts another of 500 ms."""
-    lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
-
-    async def transfer(delay: float, first: asyncio.Lock, second: asyncio.Lock) -> None:
-        await asyncio.sleep(delay)
-        async with first:
-            await asyncio.sleep(0.01)
-            async with second:
-                pass
-
-    await asyncio.gather(transfer(0.01, lock_a, lock_b), transfer(0.5, lock_b, lock_a))
+    checking, savings = asyncio.Lock(), asyncio.Lock()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(transfer(0.01, checking, savings), name="alice")
+        group.create_task(transfer(0.5, savings, checking), name="bob")
 
 
 async def ordered() -> None:
@@ -118,28 +121,20 @@ async def joined_queue() -> None:
 
 
 async def frozen_beside_a_heartbeat() -> None:
-    """Freeze as ``late_inversion`` does, beside a task that never ends."""
+    """Freeze as ``transfers`` does, beside a task that never ends."""
 
     async def beat() -> None:
         while True:
             await asyncio.sleep(0.2)
 
     heart = asyncio.create_task(beat())
-    await late_inversion()
+    await transfers()
     heart.cancel()
 
 
 async def background_pair() -> str:
     """Leave two tasks behind that wait for one another, if a wait is late; main finishes."""
     lock_a, lock_b = asyncio.Lock(), asyncio.Lock()
-
-    async def transfer(delay: float, first: asyncio.Lock, second: asyncio.Lock) -> None:
-        await asyncio.sleep(delay)
-        async with first:
-            await asyncio.sleep(0.01)
-            async with second:
-                pass
-
     pair = [
         asyncio.create_task(transfer(0.01, lock_a, lock_b), name="alice"),
         asyncio.create_task(transfer(0.5, lock_b, lock_a), name="bob"),

@@ -121,7 +121,7 @@ def test_a_load_curve_is_the_same_from_an_executor(pool: Executor) -> None:
 
 def test_an_executor_can_be_used_again_after_the_search_was_left_early(pool: Executor) -> None:
     """What was still to be done is cancelled."""
-    found = lab.explore(programs.late_inversion, until_found=True, executor=pool)
+    found = lab.explore(programs.transfers, until_found=True, executor=pool)
     assert sum(found.runs.values()) == found.first_at
     assert lab.explore(programs.ordered, executor=pool).proved
 
@@ -355,7 +355,7 @@ class _Interrupted(Executor):
 def test_ctrl_c_keeps_what_came_back_and_cancels_the_rest() -> None:
     """Two chunks of 16 attempts had come back."""
     executor = _Interrupted()
-    found = lab.explore(programs.late_inversion, strategy="random", executor=executor)
+    found = lab.explore(programs.transfers, strategy="random", executor=executor)
     assert found.interrupted
     assert found.runs == {"random": 32}
     assert len(executor.futures) == 63

@@ -26,13 +26,13 @@ from .programs import Op, built
 def test_a_wait_of_10_ms_that_must_outlast_one_of_500_ms_is_found_by_default() -> None:
     """The inversion of the issue, found by either strategy too."""
     for strategy in ("both", "systematic", "random"):
-        assert lab.explore(programs.late_inversion, strategy=strategy).freezes > 0
+        assert lab.explore(programs.transfers, strategy=strategy).freezes > 0
 
 
 def test_what_is_found_is_shrunk_to_the_one_late_wait_that_it_takes() -> None:
     """Also when it was found at random, among other late waits."""
     for strategy in ("systematic", "random"):
-        found = lab.explore(programs.late_inversion, strategy=strategy)
+        found = lab.explore(programs.transfers, strategy=strategy)
         assert found.schedule is not None
         assert found.schedule.lateness == {0: 490_000_000}
 
@@ -46,12 +46,12 @@ def test_shrinking_does_not_stop_above_the_minimum() -> None:
 
 def test_the_token_replays_the_freeze() -> None:
     """``lab.run`` takes it, and the story names the wait."""
-    found = lab.explore(programs.late_inversion)
+    found = lab.explore(programs.transfers)
     assert found.token == "0+490000000"
-    run = lab.run(programs.late_inversion, schedule=found.token)
+    run = lab.run(programs.transfers, schedule=found.token)
     assert (run.outcome, run.waits.cycles()) == (
         "deadlock",
-        [("transfer", "transfer-2", "transfer")],
+        [("alice", "bob", "alice")],
     )
     assert found.run is not None
     assert found.run.trace == run.trace
@@ -59,8 +59,8 @@ def test_the_token_replays_the_freeze() -> None:
 
 def test_the_story_names_the_wait_what_it_should_take_and_what_it_takes() -> None:
     """In one sentence, with the line."""
-    story = lab.explore(programs.late_inversion).story
-    assert story.startswith("It freezes if transfer's sleep of 0.01 s (")
+    story = lab.explore(programs.transfers).story
+    assert story.startswith("It freezes if alice's sleep of 0.01 s (")
     assert "programs.py line " in story
     assert story.endswith(" takes 0.5 s.")
 
@@ -91,7 +91,7 @@ def test_a_pair_that_freezes_beside_an_endless_heartbeat_counts() -> None:
     found = lab.explore(programs.frozen_beside_a_heartbeat, runs=60, max_steps=500)
     assert found.freezes == found.outcomes[lab.Outcome.RUNAWAY] > 0
     assert found.run is not None
-    assert found.run.stuck == ("main", "transfer", "transfer-2")
+    assert found.run.stuck == ("main", "alice", "bob")
     assert found.schedule is not None
     assert len(found.schedule.lateness) == 1
 
@@ -120,7 +120,7 @@ def test_no_proof_is_claimed_where_more_than_the_order_of_waits_matters(program:
 
 def test_a_bound_on_the_late_waits_is_kept_to_and_told() -> None:
     """With none at all, only the natural order is tried."""
-    natural = lab.explore(programs.late_inversion, strategy="systematic", deviations=0)
+    natural = lab.explore(programs.transfers, strategy="systematic", deviations=0)
     assert (sum(natural.runs.values()), natural.tried, natural.proved) == (1, 0, False)
     one = lab.explore(programs.ordered, strategy="systematic", deviations=1)
     assert (one.tried, one.freezes) == (1, 0)
@@ -207,10 +207,10 @@ def test_a_proof_is_claimed_exactly_where_brute_force_finds_no_freeze(
 
 def test_equal_calls_give_equal_results_whoever_runs_them() -> None:
     """In this process, and on an executor's threads."""
-    here = lab.explore(programs.late_inversion, runs=200)
+    here = lab.explore(programs.transfers, runs=200)
     with ThreadPoolExecutor(3) as pool:
-        there = lab.explore(programs.late_inversion, runs=200, executor=pool)
-    assert told(here) == told(there) == told(lab.explore(programs.late_inversion, runs=200))
+        there = lab.explore(programs.transfers, runs=200, executor=pool)
+    assert told(here) == told(there) == told(lab.explore(programs.transfers, runs=200))
 
 
 def told(found: lab.Exploration) -> Any:
@@ -220,15 +220,14 @@ def told(found: lab.Exploration) -> Any:
 def test_another_seed_draws_other_latencies() -> None:
     """And the same one the same."""
     counts = [
-        lab.explore(programs.late_inversion, strategy="random", seed=seed).freezes
-        for seed in (0, 1, 1)
+        lab.explore(programs.transfers, strategy="random", seed=seed).freezes for seed in (0, 1, 1)
     ]
     assert counts[0] != counts[1] == counts[2]
 
 
 def test_until_found_stops_at_the_first_freeze() -> None:
     """No run is counted after it."""
-    found = lab.explore(programs.late_inversion, until_found=True)
+    found = lab.explore(programs.transfers, until_found=True)
     assert sum(found.runs.values()) == found.first_at
 
 
@@ -241,7 +240,7 @@ def test_ctrl_c_returns_what_was_found_so_far() -> None:
         runs += 1
         if runs == 50:
             raise KeyboardInterrupt
-        await programs.late_inversion()
+        await programs.transfers()
 
     found = lab.explore(main, progress=False)
     assert found.interrupted
@@ -387,7 +386,7 @@ def test_a_program_that_cannot_be_sent_to_an_executor_is_told_so() -> None:
 
 def test_the_figure_tells_how_many_schedules_freeze_by_strategy() -> None:
     """In words beside the bars, so that no colour is needed."""
-    found = lab.explore(programs.late_inversion)
+    found = lab.explore(programs.transfers)
     figure = found.figure()
     said = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert said == [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anywidget
 import traitlets
 
-from ..player import style_text
+from ..player import join_modules, style_text
 from .alarms import LATENCIES, Latencies
 from .programs import A_DAY, WAYS, WHEN_CANCELLED, Setting
 from .scene import CHOICES, STEPS, axis, describe, scene
@@ -41,7 +41,7 @@ class RaceExplorer(anywidget.AnyWidget):
     what is shown.
     """
 
-    _esm = (_HERE / "race.js").read_text("utf-8")
+    _esm = join_modules(_HERE.parent / "player" / "dom.js", _HERE / "race.js")
     _css = style_text() + (_HERE / "race.css").read_text("utf-8")
 
     operation = traitlets.Float().tag(sync=True)

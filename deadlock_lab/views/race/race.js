@@ -2,6 +2,8 @@
 //
 // The handles follow the hand at once; the lanes follow when the kernel has run the race.
 
+import { draw, make } from "../player/dom.js";
+
 /**
  * @typedef {[number, number, string]} Stretch start and end in seconds, state
  * @typedef {{longest: number, step: number}} Scale
@@ -70,22 +72,6 @@ export function isOld(scene, wanted) {
 }
 
 // -- drawing -------------------------------------------------------------------------------
-
-/** @param {string} tag @param {string} className @param {Record<string, string>} [attributes] @param {...(Node | string)} children @returns {any} */
-function make(tag, className, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-/** @param {string} tag @param {Record<string, string>} attributes @returns {any} */
-function draw(tag, attributes) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  return element;
-}
 
 /** One lane: a name, a track, on it what was done. @param {string} name */
 function makeLane(name) {

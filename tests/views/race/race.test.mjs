@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-import { inSeconds, isOld, keyed, outline, snap, ticks, tied } from "./race.mjs";
+import { inSeconds, isOld, keyed, outline, snap, ticks, tied } from "./race.js";
 
 const scene = JSON.parse(readFileSync(process.env.CASE, "utf-8"));
 

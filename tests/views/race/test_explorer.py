@@ -186,11 +186,13 @@ def test_importing_the_package_loads_no_explorer() -> None:
 
 
 def test_the_script_holds_under_node(node: str, tmp_path: Path) -> None:
-    shutil.copy(SCRIPT, tmp_path / "race.mjs")
-    shutil.copy(Path(__file__).with_name("race.test.mjs"), tmp_path)
+    for folder in ("player", "race"):
+        shutil.copytree(SCRIPT.parents[1] / folder, tmp_path / folder)
+    shutil.copy(Path(__file__).with_name("race.test.mjs"), tmp_path / "race")
+    (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "case.json").write_text(json.dumps(RaceExplorer().scene))
     done = subprocess.run(
-        [node, "--test", "--test-reporter=tap", str(tmp_path / "race.test.mjs")],
+        [node, "--test", "--test-reporter=tap", str(tmp_path / "race" / "race.test.mjs")],
         env={**os.environ, "CASE": str(tmp_path / "case.json")},
         capture_output=True,
         text=True,
