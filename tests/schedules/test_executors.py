@@ -371,3 +371,13 @@ def test_ctrl_c_keeps_the_points_of_a_load_curve_too() -> None:
     curve = lab.load_curve(serve, (1, 2), spreads=(1, 2), runs=20, executor=_Interrupted())
     assert curve.interrupted
     assert [(p.requests, p.spread, p.runs) for p in curve.points] == [(1, 1, 20), (1, 2, 12)]
+
+
+def test_one_hiccup_of_the_machine_is_no_reason_for_a_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is planned is judged by all that has been spent, once that is worth a look."""
+    times = iter([0.0, 0.5, *(1.0 + n / 1_000 for n in range(1_000))])
+    monkeypatch.setattr(workers.time, "perf_counter", lambda: next(times))
+    monkeypatch.setattr(workers, "_processors_are_idle", lambda: pytest.fail("a pool is wanted"))
+    lab.explore(inversion(0.5), runs=1_000, strategy="random", progress=False)

@@ -7,6 +7,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 import deadlock_lab as lab
 from deadlock_lab.engine.schedule import Schedule
-from deadlock_lab.schedules.attempt import Limits, attempts
+from deadlock_lab.schedules.attempt import Attempt, Limits, attempts
 from deadlock_lab.schedules.latencies import Latencies, Spread
+from deadlock_lab.schedules.shrink import shrink
 
 from . import programs
 from .programs import Op, built
@@ -436,3 +438,38 @@ def test_an_attempt_that_was_halted_is_no_freeze_when_nothing_is_left_to_run() -
     found = lab.explore(main, runs=5, progress=False)
     assert (found.outcomes, found.freezes) == ({lab.Outcome.RUNAWAY: 1}, 0)
     assert found.blocked == "one step kept the loop busy"
+
+
+def test_what_random_latencies_stretch_is_held_back_only_as_far_as_it_takes() -> None:
+    """Two waits of 0.1 s have to outlast one of 1 s: each then takes 1 s, and no more."""
+    found = lab.explore(programs.two_late, strategy="random", runs=300)
+    assert found.schedule is not None
+    assert found.schedule.lateness == {0: 900_000_001, 1: 900_000_001}
+
+
+def test_of_many_late_waits_those_that_do_not_matter_are_left_out() -> None:
+    """More of them than a search with fewer could be expected to try."""
+
+    async def main() -> None:
+        late = [False] * 12
+        over = False
+
+        async def wait(n: int) -> None:
+            await asyncio.sleep(0.1)
+            late[n] = over
+
+        async def long() -> None:
+            nonlocal over
+            await asyncio.sleep(1)
+            over = True
+
+        await asyncio.gather(*map(wait, range(12)), long())
+        if all(late[::3]):
+            await asyncio.Event().wait()
+
+    def attempt(wave: Sequence[Schedule]) -> list[Attempt]:
+        cases = [(schedule, schedule.seed) for schedule in wave]
+        return attempts(main, cases, Limits(1_000, 1_000, 2), listen=True)
+
+    every = Schedule(dict.fromkeys(range(12), 5_000_000_000))
+    assert sorted(shrink(every, attempt, tried=-1).lateness) == [0, 3, 6, 9]
