@@ -447,8 +447,11 @@ def test_what_random_latencies_stretch_is_held_back_only_as_far_as_it_takes() ->
     assert found.schedule.lateness == {0: 900_000_001, 1: 900_000_001}
 
 
-def test_of_many_late_waits_those_that_do_not_matter_are_left_out() -> None:
-    """More of them than a search with fewer could be expected to try."""
+def test_of_many_late_waits_those_that_do_not_matter_are_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where a search with fewer of them finds nothing in its time."""
+    monkeypatch.setattr("deadlock_lab.schedules.shrink._SEARCHED", 0)
 
     async def main() -> None:
         late = [False] * 12
