@@ -76,7 +76,8 @@ def players(page: Any) -> Any:
 
 
 def where(player: Any) -> str:
-    return str(player.locator(".dl-where").inner_text())
+    # Not inner_text, which is empty where JupyterLab leaves an output out of sight unrendered.
+    return str(player.locator(".dl-where").text_content())
 
 
 def play_the_second(page: Any) -> None:
